@@ -1,0 +1,49 @@
+//! `jobserver`: puts any build under one pool of job slots.
+//!
+//! Arguments are read in `cli`, `run` tells the story of one run, and whatever is written goes through `report`, so
+//! that every line has one form. Nothing here ends the process by itself: the status is returned from `main`, after
+//! all that was made has been removed again.
+
+#![deny(unsafe_code)]
+
+mod cli;
+mod exit;
+mod report;
+
+#[cfg(unix)]
+mod command_line;
+#[cfg(unix)]
+mod nested;
+#[cfg(unix)]
+mod plan;
+#[cfg(unix)]
+mod pool;
+#[cfg(unix)]
+mod run;
+#[cfg(unix)]
+mod signals;
+#[cfg(unix)]
+mod spawn;
+#[cfg(unix)]
+mod style;
+#[cfg(unix)]
+#[allow(unsafe_code)]
+mod sys;
+
+#[cfg(not(unix))]
+#[path = "elsewhere.rs"]
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let status = match cli::Cli::try_parse() {
+        Ok(cli) => match cli.action {
+            cli::Action::Run(args) => run::run(&args),
+        },
+        Err(answer) => report::usage(&answer),
+    };
+    ExitCode::from(status)
+}

@@ -1,0 +1,104 @@
+//! Which pool a run is to use: decided before anything is made, so that it can be read off the arguments and the
+//! environment alone.
+//!
+//! Slots are never created inside an inherited jobserver. Where one is named but can't be reached, make itself would run
+//! one job at a time; without a width from the user so do we, and say so.
+
+use std::thread;
+
+use jobserver::{Client, ConnectError, FromEnvErrorKind};
+
+use crate::cli;
+use crate::report::say;
+use crate::style::{self, Style};
+
+pub(crate) enum Plan {
+    /// A pool of our own.
+    Own { slots: usize, style: Style },
+    /// The command joins the inherited jobserver by itself.
+    Join(Client),
+    /// The command gets a pool that is filled from the inherited jobserver: to keep to a width (`jobs`), or because its
+    /// make can't reach that one.
+    Draw {
+        from: Client,
+        jobs: Option<usize>,
+        style: Style,
+    },
+}
+
+impl Plan {
+    /// How many jobs the command may run if nothing of the plan can be had: as many as were stated, or the one that
+    /// whoever started us has given.
+    pub(crate) fn jobs_alone(&self) -> usize {
+        match *self {
+            Plan::Own { slots, .. } => slots,
+            Plan::Join(_) | Plan::Draw { .. } => 1,
+        }
+    }
+}
+
+pub(crate) fn make(args: &cli::Run) -> Plan {
+    match Client::connect() {
+        Ok(client) => inside(client, args),
+        Err(error) => {
+            let slots = own_slots(args, &error);
+            Plan::Own {
+                slots,
+                style: choose(args),
+            }
+        }
+    }
+}
+
+fn inside(client: Client, args: &cli::Run) -> Plan {
+    let inherited = style::of(&client);
+    // Every make can use a pipe, so `auto` has nothing to change there.
+    let as_it_is = args.style == cli::Style::Auto && inherited == Some(Style::Pipe);
+    if args.jobs.is_none() && as_it_is {
+        return Plan::Join(client);
+    }
+    let style = choose(args);
+    if args.jobs.is_none() && inherited == Some(style) {
+        return Plan::Join(client);
+    }
+    Plan::Draw {
+        from: client,
+        jobs: args.jobs,
+        style,
+    }
+}
+
+fn choose(args: &cli::Run) -> Style {
+    style::choose(args.style, &args.command[0])
+}
+
+fn own_slots(args: &cli::Run, error: &ConnectError) -> usize {
+    let none_expected = matches!(
+        error.kind(),
+        FromEnvErrorKind::NoEnvVar | FromEnvErrorKind::NoJobserver | FromEnvErrorKind::Unsupported
+    );
+    match (none_expected, args.jobs) {
+        (true, Some(jobs)) => jobs,
+        (true, None) => thread::available_parallelism().map_or_else(
+            |error| {
+                say(format_args!(
+                    "the number of processors is unknown: {error}: one job at a time; -j N allows more"
+                ));
+                1
+            },
+            usize::from,
+        ),
+        (false, Some(jobs)) => {
+            say(format_args!(
+                "{error}; until then the command has a pool of its own, of -j{jobs}"
+            ));
+            jobs
+        }
+        (false, None) => {
+            say(format_args!(
+                "{error}; until then the command runs one job at a time (more with -j N)"
+            ));
+            1
+        }
+    }
+}

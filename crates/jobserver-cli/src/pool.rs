@@ -1,0 +1,193 @@
+//! The pool that a command runs under, made as planned or as near to it as the system allows.
+//!
+//! A user's build never fails because of us: each step down is said in one line and keeps the width that was stated,
+//! never all processors and never silently one.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::process::Command;
+
+use jobserver::{Auth, Client, MakeFlags, Server};
+
+use crate::nested::Nested;
+use crate::plan::Plan;
+use crate::report::{say, Account};
+use crate::style::{self, Style};
+
+pub(crate) enum Pool {
+    Own(Server),
+    Inherited(Client),
+    Nested(Nested),
+    /// None could be had: each tool is told the width.
+    Without {
+        jobs: usize,
+    },
+}
+
+impl Pool {
+    /// Makes the pool and lets `command` join it.
+    pub(crate) fn open(plan: Plan, command: &mut Command) -> Pool {
+        match plan {
+            Plan::Own { slots, style } => own(slots, style, command),
+            Plan::Join(client) => match client.join_make(command, None) {
+                Ok(()) => Pool::Inherited(client),
+                Err(error) => without_inherited(&error, command),
+            },
+            Plan::Draw { from, jobs, style } => draw(from, jobs, style, command),
+        }
+    }
+
+    /// Tells the command that there is no pool, and how many jobs it may run; and the user why.
+    pub(crate) fn without(jobs: usize, error: &io::Error, command: &mut Command) -> Pool {
+        let (slots, jobs_each) = (count(jobs, "slot"), count(jobs, "job"));
+        say(format_args!(
+            "no pool of {slots} can be made: {error}: each tool of the command runs {jobs_each} at most"
+        ));
+        tell_width(jobs, command);
+        Pool::Without { jobs }
+    }
+
+    /// Lets another command join in place of the first.
+    pub(crate) fn join(&self, command: &mut Command) -> io::Result<()> {
+        match self {
+            Pool::Own(server) => server.configure(command),
+            Pool::Inherited(client) => client.join_make(command, None),
+            Pool::Nested(nested) => nested.configure(command),
+            &Pool::Without { jobs } => {
+                tell_width(jobs, command);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether there is a pool that the command could leave.
+    pub(crate) fn exists(&self) -> bool {
+        !matches!(self, Pool::Without { .. })
+    }
+
+    /// Takes the pool down after the command has ended, and says what is missing.
+    pub(crate) fn close(self) -> Account {
+        match self {
+            Pool::Own(server) => match server.balance() {
+                Ok(balance) => Account {
+                    tokens: balance.tokens,
+                    lost: balance.missing(),
+                    strays: balance.strays(),
+                    made_good: false,
+                },
+                Err(error) => {
+                    say(format_args!(
+                        "the pool can't be counted: {error}: whether tokens were lost is unknown"
+                    ));
+                    Account::default()
+                }
+            },
+            Pool::Nested(nested) => nested.settle(),
+            // What others do in the inherited jobserver can't be told from what this command did.
+            Pool::Inherited(_) | Pool::Without { .. } => Account::default(),
+        }
+    }
+}
+
+fn own(slots: usize, style: Style, command: &mut Command) -> Pool {
+    let attempt = |style, command: &mut Command| {
+        let builder = Server::builder().slots(slots);
+        let server = match style {
+            Style::Fifo => builder.fifo().build()?,
+            Style::Pipe => builder.pipe().build()?,
+        };
+        server.configure(command)?;
+        io::Result::Ok(server)
+    };
+    let error = match attempt(style, command) {
+        Ok(server) => return Pool::Own(server),
+        Err(error) => error,
+    };
+    if style == Style::Fifo {
+        if let Ok(server) = attempt(Style::Pipe, command) {
+            say(format_args!(
+                "no named pipe can be made: {error}: going on with an unnamed one, which ninja does not join; set \
+                 TMPDIR to a folder with room"
+            ));
+            return Pool::Own(server);
+        }
+    }
+    Pool::without(slots, &error, command)
+}
+
+fn draw(from: Client, jobs: Option<usize>, style: Style, command: &mut Command) -> Pool {
+    let error = match Nested::open(&from, jobs, style).and_then(|nested| {
+        nested.configure(command)?;
+        Ok(nested)
+    }) {
+        Ok(nested) => return Pool::Nested(nested),
+        Err(error) => error,
+    };
+    // The inherited one is still a bound that holds for all, if the command can reach it.
+    if style::of(&from) == Some(style) || style == Style::Fifo {
+        if let (Some(jobs), Ok(())) = (jobs, from.join_make(command, None)) {
+            say(format_args!(
+                "-j{jobs} can't be kept to: {error}: the command takes what the inherited jobserver gives"
+            ));
+            return Pool::Inherited(from);
+        }
+    }
+    without_inherited(&error, command)
+}
+
+/// One slot is what the command was given by whoever started us.
+fn without_inherited(error: &io::Error, command: &mut Command) -> Pool {
+    say(format_args!(
+        "the inherited jobserver can't be passed on: {error}: the command runs one job at a time"
+    ));
+    tell_width(1, command);
+    Pool::Without { jobs: 1 }
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+fn tell_width(jobs: usize, command: &mut Command) {
+    let flags = std::env::var_os("MAKEFLAGS").unwrap_or_default();
+    command.env("MAKEFLAGS", with_jobs(&flags, jobs));
+    command.env("CARGO_BUILD_JOBS", jobs.to_string());
+    command.env("CMAKE_BUILD_PARALLEL_LEVEL", jobs.to_string());
+    command.env_remove("CARGO_MAKEFLAGS").env_remove("MFLAGS");
+}
+
+/// `flags` with `-jN` in the place of whatever it said about jobs.
+fn with_jobs(flags: &OsString, jobs: usize) -> OsString {
+    let flags = MakeFlags::parse(flags);
+    // The parser knows where a word may be put; it puts one about a jobserver only, so that one is cut out again.
+    let marker = Auth::Semaphore("no.such.jobserver".to_string());
+    let Ok(marked) = flags.with_jobserver(&marker, Some(jobs)) else {
+        return flags.without_jobserver();
+    };
+    let cut = format!(" --jobserver-auth={marker}");
+    let (marked, cut) = (marked.as_bytes(), cut.as_bytes());
+    // Ours stands before all words of the user's but the short flags, which have no such text.
+    match marked.windows(cut.len()).position(|window| window == cut) {
+        Some(at) => OsString::from_vec([&marked[..at], &marked[at + cut.len()..]].concat()),
+        None => flags.without_jobserver(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stated_width_takes_the_place_of_what_was_said_about_jobs() {
+        for (before, after) in [
+            ("", " -j3"),
+            ("k", "k -j3"),
+            ("k -- V=1", "k -j3 -- V=1"),
+            ("ks -j8 --jobserver-auth=fifo:/gone -O -- V=\\ 1", "ks -j3 -O -- V=\\ 1"),
+            ("kI dir", "kI dir -j3"),
+        ] {
+            assert_eq!(with_jobs(&before.into(), 3), after, "{before:?}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! `jobserver run`: plan, pool, command, report.
+//!
+//! The order matters. What asks a make for its version comes first, while a Ctrl-C still ends us with nothing to clean
+//! up; then signals are kept, so that nothing we make can outlive us; then the pool is made and the command started.
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Child;
+
+use crate::plan::{self, Plan};
+use crate::pool::Pool;
+use crate::report::say;
+use crate::signals::Signals;
+use crate::{cli, command_line, exit, spawn};
+
+pub(crate) fn run(args: &cli::Run) -> u8 {
+    let plan = plan::make(args);
+    let jobs_alone = plan.jobs_alone();
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return become_command(args, jobs_alone, &error),
+    };
+    let (pool, started) = start(args, plan, jobs_alone);
+    let status = match started {
+        Ok(mut child) => signals
+            .supervise(&mut child)
+            .map(exit::of_command)
+            .unwrap_or_else(|error| {
+                say(format_args!("the command can't be waited for: {error}"));
+                exit::OURS
+            }),
+        Err(error) => failed_start(args, &error),
+    };
+    for line in pool.close().lines() {
+        say(line);
+    }
+    status
+}
+
+fn start(args: &cli::Run, plan: Plan, jobs_alone: usize) -> (Pool, io::Result<Child>) {
+    let mut command = spawn::command(&args.command);
+    let mut pool = Pool::open(plan, &mut command);
+    if pool.exists() {
+        if let Some(option) = command_line::leaves_pool(&args.command) {
+            say(format_args!(
+                "`{option}` leaves the pool: with a -j of its own a tool takes no slots from it: give the width to \
+                 `jobserver run -j N` alone"
+            ));
+        }
+    }
+    let mut started = spawn::start(command, &args.command, &pool);
+    if let Some(error) = started
+        .as_ref()
+        .err()
+        .filter(|error| pool.exists() && spawn::lacks_descriptors(error))
+    {
+        // The pool has taken those that the start needs.
+        pool.close();
+        command = spawn::command(&args.command);
+        pool = Pool::without(jobs_alone, error, &mut command);
+        started = spawn::start(command, &args.command, &pool);
+    }
+    (pool, started)
+}
+
+/// Without even the descriptors to hear signals there is nothing that we could do for the command but not be in its
+/// way: it takes our place, so that status and signals are its own.
+fn become_command(args: &cli::Run, jobs: usize, error: &io::Error) -> u8 {
+    let mut command = spawn::command(&args.command);
+    Pool::without(jobs, error, &mut command);
+    failed_start(args, &command.exec())
+}
+
+fn failed_start(args: &cli::Run, error: &io::Error) -> u8 {
+    let status = exit::of_failed_start(error);
+    let name = args.command[0].to_string_lossy();
+    say(match status {
+        exit::NOT_FOUND => format!("{name}: {error}: check the name and PATH"),
+        exit::CANNOT_EXECUTE => format!("{name}: {error}: it must be a program that you may execute"),
+        _ => format!("{name} can't be started: {error}: the limits of processes and open files are set by `ulimit`"),
+    });
+    status
+}

@@ -1,0 +1,133 @@
+//! How a pool is to be reached, and which make decides that.
+//!
+//! make before 4.4 ends with an internal error when it is told of a named pipe, so it gets descriptors. Everything else
+//! is better off with a named pipe, which needs no inheritance and which ninja insists on.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use jobserver::{Auth, Client, MakeFlags};
+
+use crate::cli;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    Fifo,
+    Pipe,
+}
+
+/// The style asked for, or else the one that suits the make that `program` is, or would find on PATH.
+pub(crate) fn choose(asked: cli::Style, program: &OsStr) -> Style {
+    match asked {
+        cli::Style::Fifo => Style::Fifo,
+        cli::Style::Pipe => Style::Pipe,
+        cli::Style::Auto if takes_pipes_only(&ask_version(make_for(program))) => Style::Pipe,
+        cli::Style::Auto => Style::Fifo,
+    }
+}
+
+/// What an existing jobserver is on; `None` if it can't be named to a child at all.
+pub(crate) fn of(client: &Client) -> Option<Style> {
+    match auth_of(client)? {
+        Auth::Fifo(_) => Some(Style::Fifo),
+        Auth::Pipe { .. } => Some(Style::Pipe),
+        _ => None,
+    }
+}
+
+/// What a child of ours would be told about this jobserver.
+pub(crate) fn auth_of(client: &Client) -> Option<Auth> {
+    // Never started: only the place where the client writes it.
+    let mut nobody = Command::new("true");
+    client.join_make(&mut nobody, None).ok()?;
+    let value = nobody.get_envs().find(|(name, _)| *name == "CARGO_MAKEFLAGS")?.1?;
+    Auth::parse(MakeFlags::parse(value).jobserver()?).ok()
+}
+
+fn make_for(program: &OsStr) -> &OsStr {
+    let name = Path::new(program).file_name().unwrap_or_default();
+    if name == "make" || name == "gmake" {
+        program
+    } else {
+        OsStr::new("make")
+    }
+}
+
+/// What `make --version` prints; nothing if there is no such make.
+fn ask_version(make: &OsStr) -> String {
+    let mut command = Command::new(make);
+    command.arg("--version").stdin(Stdio::null()).stderr(Stdio::null());
+    // Flags for a build must not reach this: with `--jobserver-auth=fifo:` in them an old make would not even start.
+    for name in ["MAKEFLAGS", "GNUMAKEFLAGS", "MFLAGS", "MAKEFILES", "CARGO_MAKEFLAGS"] {
+        command.env_remove(name);
+    }
+    command.output().map_or_else(
+        |_| String::new(),
+        |output| String::from_utf8_lossy(&output.stdout).into_owned(),
+    )
+}
+
+/// Only of a GNU make that says a version before 4.4.
+fn takes_pipes_only(said: &str) -> bool {
+    let Some(version) = said
+        .lines()
+        .find_map(|line| line.trim_start().strip_prefix("GNU Make "))
+    else {
+        return false;
+    };
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < (4, 4),
+        (Some(Ok(major)), _) => major < 4,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_old_gnu_make_takes_pipes_only() {
+        for (said, only) in [
+            ("GNU Make 3.81\nCopyright", true),
+            ("GNU Make 4.3\nBuilt for x86_64-pc-linux-gnu\n", true),
+            ("GNU Make 4.3.92\n", true),
+            ("make: a wrapper\nGNU Make 4.2.1\n", true),
+            ("GNU Make 4.4\n", false),
+            ("GNU Make 4.4.1\n", false),
+            ("GNU Make 4.10\n", false),
+            ("GNU Make 10.0\n", false),
+            ("GNU Make 5\n", false),
+            ("GNU Make unknown\n", false),
+            ("bmake 20200710\n", false),
+            ("", false),
+        ] {
+            assert_eq!(takes_pipes_only(said), only, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn the_make_that_decides_is_the_command_or_else_the_one_on_path() {
+        for (program, make) in [
+            ("make", "make"),
+            ("/opt/bin/gmake", "/opt/bin/gmake"),
+            ("cargo", "make"),
+            ("/x/makepkg", "make"),
+        ] {
+            assert_eq!(make_for(program.as_ref()), make, "{program}");
+        }
+    }
+
+    #[test]
+    fn a_jobserver_is_known_by_what_its_children_are_told() {
+        assert_eq!(of(&Client::new(1).unwrap()), Some(Style::Pipe));
+        let server = jobserver::Server::builder().slots(2).fifo().build().unwrap();
+        assert_eq!(of(&server.client()), Some(Style::Fifo));
+        assert_eq!(
+            auth_of(&server.client()),
+            Some(Auth::Fifo(server.path().unwrap().to_path_buf()))
+        );
+    }
+}

@@ -1,0 +1,170 @@
+//! A thread that waits for tokens on behalf of a program that can't block.
+//!
+//! No signals: the thread waits for a token and for its own [`Waker`] at once. 0.1.35 took SIGUSR1 for the whole
+//! process and interrupted the thread until it noticed.
+
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Builder, JoinHandle};
+use std::time::Duration;
+
+use crate::client::Client;
+use crate::token::Acquired;
+use crate::transport::Waker;
+
+/// How long a drop waits for a closure that does not return; the thread then ends by itself later.
+const CLOSURE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Manages the thread of [`Client::into_helper_thread`]; dropping it ends the thread.
+///
+/// Requests that were not served are forgotten, and a token that arrives too late goes back.
+#[derive(Debug)]
+pub struct HelperThread {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    waker: Waker,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    requests: usize,
+    /// The handle is being dropped.
+    stop: bool,
+    /// The thread has nothing left to do.
+    ended: bool,
+}
+
+impl Client {
+    /// Moves the client into a new thread, which acquires a token for each
+    /// [`request_token`](HelperThread::request_token) and calls `f` with it, or with the error that came instead.
+    ///
+    /// So the arrival of a token becomes whatever event the program waits for anyway: a message in a channel, say.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    ///
+    /// let client = jobserver::Client::new(1)?;
+    /// let (tx, rx) = mpsc::channel();
+    /// let helper = client.into_helper_thread(move |token| tx.send(token).unwrap())?;
+    /// helper.request_token();
+    /// let token = rx.recv().unwrap()?;
+    /// drop(token);
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The system has no thread or no descriptor left.
+    ///
+    /// # Platform behaviour
+    ///
+    /// Uses no signal and installs no handler, on any platform.
+    pub fn into_helper_thread<F>(self, f: F) -> io::Result<HelperThread>
+    where
+        F: FnMut(io::Result<Acquired>) + Send + 'static,
+    {
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            waker: Waker::new()?,
+        });
+        let theirs = shared.clone();
+        let thread = Builder::new()
+            .name("jobserver".into())
+            .spawn(move || theirs.serve(&self, f))?;
+        Ok(HelperThread {
+            shared,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl HelperThread {
+    /// Asks for one more token; the closure will be called with it.
+    pub fn request_token(&self) {
+        self.shared.lock().requests += 1;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Drop for HelperThread {
+    fn drop(&mut self) {
+        self.shared.lock().stop = true;
+        self.shared.changed.notify_all();
+        self.shared.waker.wake();
+        let thread = match self.thread.take() {
+            Some(thread) => thread,
+            None => return,
+        };
+        // The closure itself may own the handle.
+        if thread.thread().id() == thread::current().id() {
+            return;
+        }
+        // The thread ends at once wherever it waits for requests or tokens. Only a closure can hold it up, for
+        // instance one that sends into a full channel which the thread that drops us reads; then it is let go.
+        let state = self.shared.lock();
+        let waited = self
+            .shared
+            .changed
+            .wait_timeout_while(state, CLOSURE_PATIENCE, |state| !state.ended);
+        let ended = waited.unwrap_or_else(PoisonError::into_inner).0.ended;
+        if ended {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The body of the thread.
+    fn serve(&self, client: &Client, mut f: impl FnMut(io::Result<Acquired>)) {
+        // Also when the closure panics.
+        let _ended = Ended(self);
+        while self.next_request() {
+            match client.pool.transport.acquire_unless(&self.waker) {
+                Ok(Some(token)) => {
+                    let token = client.pool.guard(token);
+                    if self.lock().stop {
+                        return;
+                    }
+                    f(Ok(token));
+                }
+                Ok(None) => return,
+                Err(error) => f(Err(error)),
+            }
+        }
+    }
+
+    /// Waits for a request and takes it; false once the handle is dropped.
+    fn next_request(&self) -> bool {
+        let state = self.lock();
+        let idle = |state: &mut State| state.requests == 0 && !state.stop;
+        let mut state = self
+            .changed
+            .wait_while(state, idle)
+            .unwrap_or_else(PoisonError::into_inner);
+        if state.stop {
+            return false;
+        }
+        state.requests -= 1;
+        true
+    }
+}
+
+struct Ended<'a>(&'a Shared);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.lock().ended = true;
+        self.0.changed.notify_all();
+    }
+}

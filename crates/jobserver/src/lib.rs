@@ -1,0 +1,101 @@
+//! The GNU make jobserver: one pool of job slots for make, ninja, cargo, rustc, gcc, clang and your program.
+//!
+//! A program that starts several jobs under `make -j4` should not start four of its own: it takes a token from make's
+//! pool for each job beyond its first. This crate joins such a pool, makes one for child processes, and keeps the
+//! count right.
+//!
+//! It is a drop-in for `jobserver` 0.1.35 and later: the same names, the same results, fewer traps.
+//!
+//! # Join a pool
+//!
+//! ```no_run
+//! use jobserver::Client;
+//!
+//! let client = Client::connect()?; // says what is wrong and how to mend it
+//! # std::io::Result::Ok(())
+//! # ; Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Run jobs
+//!
+//! The first job of a process is free: it runs in the slot that whoever started the process has paid for. Each
+//! further one takes a token and gives it back when the job ends.
+//!
+//! ```
+//! use jobserver::Client;
+//!
+//! # let client = Client::new(2)?;
+//! std::thread::scope(|scope| -> std::io::Result<()> {
+//!     for job in ["a.c", "b.c"] {
+//!         let token = client.acquire()?; // waits for its turn
+//!         scope.spawn(move || {
+//!             println!("compiling {job}");
+//!             drop(token);
+//!         });
+//!     }
+//!     println!("compiling c.c, in the slot of our own");
+//!     Ok(())
+//! })?;
+//! # std::io::Result::Ok(())
+//! ```
+//!
+//! # Serve a pool
+//!
+//! ```
+//! # #[cfg(unix)] {
+//! use std::process::Command;
+//! use jobserver::Server;
+//!
+//! let server = Server::builder().slots(4).fifo().build()?;
+//! let mut build = Command::new("make");
+//! server.configure(&mut build)?; // MAKEFLAGS keeps what the user has in it
+//! # let mut build = Command::new("true");
+//! build.status()?;
+//! assert_eq!(server.balance()?.missing(), 0);
+//! # }
+//! # std::io::Result::Ok(())
+//! ```
+//!
+//! # What to know
+//!
+//! - **Deadlock**: who holds tokens and waits for more can wait for ever. Take a token when there is a job for it and
+//!   give it back when that job ends; never hold one while waiting for a lock or for another token.
+//! - **Lost tokens**: a process that is killed returns nothing. [`Server::balance`] tells afterwards.
+//! - **`make` before 4.4** hands its pool only to recipes that begin with `+` or contain `$(MAKE)`;
+//!   [`Client::connect`] says so when that is the reason.
+//! - **Not every pool is on a pipe**: on Windows it is a semaphore, which MSYS2's and Cygwin's make don't have.
+//! - A pool of N slots has N-1 tokens, since each participant owns one slot from birth; see [`Server`].
+//!
+//! # Platforms
+//!
+//! | | a pool is | `try_acquire` | joined by children |
+//! |---|---|---|---|
+//! | Linux | a pipe or FIFO | never blocks | inherited descriptors, or a path |
+//! | macOS, the BSDs, other Unix | a pipe or FIFO | never blocks in pools of this crate and named pipes | the same |
+//! | Windows | a named semaphore | never blocks | its name |
+//! | elsewhere (wasm) | a counter in the process | never blocks | not at all |
+//!
+//! The protocol is that of the [GNU make manual, "Sharing Job Slots with GNU
+//! make"](https://www.gnu.org/software/make/manual/html_node/Job-Slots.html).
+
+#![deny(unsafe_code)]
+#![doc(html_root_url = "https://docs.rs/jobserver/0.1")]
+
+mod auth;
+mod client;
+mod env;
+mod error;
+mod helper;
+mod makeflags;
+mod server;
+mod token;
+mod transport;
+
+pub use auth::{Auth, ParseAuthError};
+pub use client::Client;
+pub use env::{ConnectError, FromEnv};
+pub use error::{FromEnvError, FromEnvErrorKind};
+pub use helper::HelperThread;
+pub use makeflags::{Jobs, MakeFlags, UnwritableAuth};
+pub use server::{Balance, Server, ServerBuilder};
+pub use token::Acquired;

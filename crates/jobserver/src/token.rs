@@ -1,0 +1,116 @@
+//! The guard of one token, and the pool it goes back to.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::transport::{Token, Transport};
+
+/// What clients and guards share: the transport, and the first release that failed where nobody could be told.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    pub(crate) transport: Transport,
+    failure: Mutex<Option<io::Error>>,
+}
+
+impl Pool {
+    pub(crate) fn new(transport: Transport) -> Arc<Pool> {
+        Arc::new(Pool {
+            transport,
+            failure: Mutex::new(None),
+        })
+    }
+
+    pub(crate) fn guard(self: &Arc<Self>, token: Token) -> Acquired {
+        Acquired {
+            pool: self.clone(),
+            token: Some(token),
+        }
+    }
+
+    pub(crate) fn take_failure(&self) -> Option<io::Error> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn keep_failure(&self, error: io::Error) {
+        self.failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(error);
+    }
+}
+
+/// A token that was acquired: the right to run one job beside the one that every process may run anyway.
+///
+/// Dropping it gives the token back, with the byte that was read. If that fails the token is lost to the pool, and
+/// [`Client::take_release_error`](crate::Client::take_release_error) tells so afterwards;
+/// [`release`](Acquired::release) tells at once.
+///
+/// ```
+/// let client = jobserver::Client::new(1)?;
+/// let token = client.acquire()?;
+/// assert_eq!(client.available()?, 0);
+/// drop(token);
+/// assert_eq!(client.available()?, 1);
+/// # std::io::Result::Ok(())
+/// ```
+pub struct Acquired {
+    pool: Arc<Pool>,
+    /// `None` once it was given back or given up.
+    token: Option<Token>,
+}
+
+impl Acquired {
+    /// Ends the guard and keeps the token: nothing is given back until [`Client::release_raw`](crate::Client::release_raw)
+    /// does so.
+    ///
+    /// For code that can't store an `Acquired` as long as its job runs.
+    ///
+    /// ```
+    /// let client = jobserver::Client::new(1)?;
+    /// client.acquire()?.drop_without_releasing();
+    /// assert_eq!(client.available()?, 0);
+    /// client.release_raw()?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn drop_without_releasing(mut self) {
+        self.token = None;
+    }
+
+    /// Gives the token back, as dropping does, and says whether that went well.
+    ///
+    /// ```
+    /// let client = jobserver::Client::new(1)?;
+    /// client.acquire()?.release()?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What the system answers after interrupted and refused writes were retried (on Unix for a second at most); the
+    /// token is lost to the pool then.
+    pub fn release(mut self) -> io::Result<()> {
+        match self.token.take() {
+            Some(token) => self.pool.transport.release(token),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Acquired {
+    fn drop(&mut self) {
+        if let Some(token) = self.token.take() {
+            if let Err(error) = self.pool.transport.release(token) {
+                self.pool.keep_failure(error);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Acquired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acquired")
+            .field("token", &self.token)
+            .finish_non_exhaustive()
+    }
+}

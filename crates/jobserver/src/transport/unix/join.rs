@@ -1,0 +1,151 @@
+//! Joining a pool that somebody else made: what the environment names, looked at before it is opened.
+//!
+//! A stale MAKEFLAGS names descriptors that are closed, or something else by now. Nothing is read or written here, no
+//! flag of an inherited descriptor changes, and whatever can't be a jobserver is refused.
+
+use std::fs::File;
+use std::io;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use std::os::fd::AsFd;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use super::super::Access;
+use super::pipe::{self, End};
+use super::{fifo, sys, Route, Transport};
+use crate::auth::Auth;
+use crate::error::FromEnvErrorInner as Error;
+
+impl Transport {
+    pub(super) fn open_path(path: &Path) -> io::Result<Transport> {
+        // Reading first, writing second, and no third time: a server may give each of the two a channel of its own.
+        let read = pipe::open_path(path, false)?;
+        if !fifo::is_jobserver(&read)? {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a named pipe"));
+        }
+        let write = pipe::open_path(path, true)?;
+        let route = Route::Path(path.to_path_buf());
+        Ok(Transport {
+            read,
+            write,
+            write_blocks: false,
+            spare: OnceLock::new(),
+            route,
+        })
+    }
+
+    pub(crate) fn open(auth: &Auth, access: Access) -> Result<Transport, Error> {
+        match auth {
+            Auth::Fifo(path) => {
+                Transport::open_path(path).map_err(|error| Error::CannotOpenPath(path.display().to_string(), error))
+            }
+            &Auth::Pipe { read, write } => Transport::open_numbers(read, write, access),
+            Auth::Semaphore(name) => Err(Error::CannotParse(format!(
+                "expected `fifo:PATH` or `R,W`, found `{name}`"
+            ))),
+        }
+    }
+
+    fn open_numbers(read: i32, write: i32, access: Access) -> Result<Transport, Error> {
+        if let Some(&negative) = [read, write].iter().find(|&&fd| fd < 0) {
+            return Err(Error::NegativeFd(negative));
+        }
+        // That one of them is something else by now says more than that the other is closed.
+        match (
+            check_number(read, End::Read, access),
+            check_number(write, End::Write, access),
+        ) {
+            (Err(error @ Error::NotAPipe(..)), _) | (_, Err(error @ Error::NotAPipe(..))) => return Err(error),
+            (read, write) => read.and(write)?,
+        }
+        let route = Route::Ends(OnceLock::new());
+        let opened = open_anew(read, End::Read, access)
+            .map_err(|error| (read, error))
+            .and_then(|file| {
+                Ok((
+                    file,
+                    open_anew(write, End::Write, access).map_err(|error| (write, error))?,
+                ))
+            });
+        match (opened, access) {
+            (Ok((read, write)), _) => {
+                // On systems where it is a duplicate the flags are not ours to set.
+                let write_blocks = !has_nonblock(&write);
+                Ok(Transport {
+                    read,
+                    write,
+                    write_blocks,
+                    spare: OnceLock::new(),
+                    route,
+                })
+            }
+            (Err((fd, error)), Access::Checked) => Err(Error::CannotOpenFd(fd, error)),
+            (Err(_), Access::Vouched { .. }) => {
+                let duplicate = |fd| sys::duplicate(fd).map_err(|error| Error::CannotOpenFd(fd, error));
+                let (read, write) = (duplicate(read)?, duplicate(write)?);
+                Ok(Transport {
+                    read,
+                    write,
+                    write_blocks: true,
+                    spare: OnceLock::new(),
+                    route,
+                })
+            }
+        }
+    }
+}
+
+fn has_nonblock(file: &File) -> bool {
+    sys::status_flags(file.as_raw_fd()).is_ok_and(|flags| flags & libc::O_NONBLOCK != 0)
+}
+
+/// Whether descriptor `fd` can be the jobserver's, as far as the kernel tells without touching it.
+fn check_number(fd: i32, end: End, access: Access) -> Result<(), Error> {
+    let stat = sys::stat(fd).map_err(|error| Error::CannotOpenFd(fd, error))?;
+    let kind = stat.st_mode & libc::S_IFMT;
+    let is_pipe = kind == libc::S_IFIFO;
+    let is_device = kind == libc::S_IFCHR && !fifo::is_memory_device(stat.st_rdev as u64);
+    let fits = match access {
+        Access::Vouched { only_pipes: true } => is_pipe,
+        // 0.1 takes anything; but tokens are never eaten from a plain file nor written into it.
+        Access::Vouched { only_pipes: false } => is_pipe || is_device || kind == libc::S_IFSOCK,
+        Access::Checked => is_pipe || is_device,
+    };
+    if !fits {
+        return Err(Error::NotAPipe(fd, None));
+    }
+    let mode = sys::status_flags(fd).map_err(|error| Error::CannotOpenFd(fd, error))? & libc::O_ACCMODE;
+    let (unfit, text) = match end {
+        End::Write => (libc::O_RDONLY, "it is open for reading only"),
+        _ => (libc::O_WRONLY, "it is open for writing only"),
+    };
+    if access == Access::Checked && mode == unfit {
+        return Err(Error::CannotOpenFd(
+            fd,
+            io::Error::new(io::ErrorKind::InvalidInput, text),
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn open_anew(fd: i32, end: End, _: Access) -> io::Result<File> {
+    pipe::reopen(fd, end)
+}
+
+/// `/dev/fd/N` duplicates here: it takes no ownership, so it is sound for a number, but it has nothing of its own.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn open_anew(fd: i32, end: End, access: Access) -> io::Result<File> {
+    if access != Access::Checked {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    let mut options = std::fs::OpenOptions::new();
+    let file = options
+        .read(end != End::Write)
+        .write(end == End::Write)
+        .open(format!("/dev/fd/{fd}"))?;
+    // Some systems ignore O_CLOEXEC when they duplicate.
+    sys::set_cloexec(file.as_fd(), true)?;
+    Ok(file)
+}

@@ -1,0 +1,132 @@
+//! Getting open files of our own onto a pipe or FIFO, and making a pipe that holds the tokens asked for.
+//!
+//! `O_NONBLOCK` belongs to the open file, not to the descriptor, and everyone who inherited the descriptor shares it:
+//! make 4.2 and others break on a flag that they did not set. So every descriptor here is opened anew, never
+//! duplicated, wherever the system allows it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use super::sys;
+
+/// How a file is opened anew.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum End {
+    Read,
+    ReadNow,
+    Write,
+}
+
+/// Opens the file behind descriptor number `fd` once more: an open file with flags of its own.
+///
+/// Only Linux does so; elsewhere `/dev/fd/N` duplicates, which shares the flags, and this is `Unsupported`. ENXIO: a
+/// socket. EACCES: the pipe of another user. ENOENT: /proc isn't mounted.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn reopen(fd: i32, end: End) -> io::Result<File> {
+    let file = open_end(Path::new(&format!("/proc/self/fd/{fd}")), end)?;
+    if end == End::Read {
+        // It was opened with O_NONBLOCK because a plain O_RDONLY waits for a writer, who may be gone.
+        sys::set_nonblocking(file.as_fd(), false)?;
+    }
+    Ok(file)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn reopen(_fd: i32, _end: End) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+fn open_end(path: &Path, end: End) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(end != End::Write).write(end == End::Write);
+    options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
+}
+
+/// Opens a named pipe in the way that never waits for a peer: for reading and writing at once (0.1 does the same).
+pub(super) fn open_path(path: &Path, nonblocking: bool) -> io::Result<File> {
+    let flags = if nonblocking { libc::O_NONBLOCK } else { 0 };
+    // O_NOCTTY: a terminal in a hostile or stale MAKEFLAGS must not become ours.
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(flags | libc::O_NOCTTY)
+        .open(path)
+}
+
+/// Whether two descriptors stand for the same file.
+pub(super) fn same_file(one: &File, other: &File) -> bool {
+    match (one.metadata(), other.metadata()) {
+        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        _ => false,
+    }
+}
+
+/// Moves a descriptor above standard error, so that a child's standard streams never land on it.
+pub(super) fn above_stdio(file: File) -> io::Result<File> {
+    if file.as_raw_fd() > 2 {
+        return Ok(file);
+    }
+    // The standard library duplicates to 3 or above.
+    file.try_clone()
+}
+
+/// The largest number of tokens a pool on a pipe can have on this system.
+///
+/// Linux lets any user have a pipe of 1 MiB (`/proc/sys/fs/pipe-max-size`); one page of it stays in hand, since a
+/// pipe filled to the last byte takes nothing back until a whole page was read.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn most_tokens() -> usize {
+    (1 << 20) - sys::page_size()
+}
+
+/// Fills an empty pipe with `tokens` tokens by one write that can't block, growing the pipe only if it must.
+///
+/// Growing every pipe broke builds once (rust-lang/rust 88091): a user may hold only so many pages in pipes.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn seed(mut write: &File, tokens: usize) -> io::Result<()> {
+    let page = sys::page_size();
+    // The smallest pipe that the kernel makes, for a user past the quota, has two pages.
+    if tokens > page {
+        if tokens > most_tokens() {
+            return Err(too_many(tokens, most_tokens()));
+        }
+        let room = tokens + page;
+        if sys::pipe_capacity(write.as_fd())? < room {
+            sys::set_pipe_capacity(write.as_fd(), room).map_err(|error| no_room(tokens, &error))?;
+        }
+    }
+    write.write_all(&vec![b'+'; tokens])
+}
+
+/// As above, where pipes can't be grown: what does not fit at once is an error.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn seed(mut write: &File, tokens: usize) -> io::Result<()> {
+    let bytes = vec![b'+'; tokens];
+    let mut written = 0;
+    while written < tokens {
+        match write.write(&bytes[written..]) {
+            Ok(count) if count > 0 => written += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            _ => return Err(too_many(tokens, written)),
+        }
+    }
+    Ok(())
+}
+
+fn too_many(tokens: usize, limit: usize) -> io::Error {
+    let message = format!("a jobserver of {tokens} tokens can't be made: the limit of a pipe here is {limit}");
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn no_room(tokens: usize, error: &io::Error) -> io::Error {
+    let message = format!(
+        "a jobserver of {tokens} tokens can't be made: the pipe can't grow ({error}); this user's pipes are at the \
+         limit of /proc/sys/fs/pipe-user-pages-soft, or /proc/sys/fs/pipe-max-size is lower than usual"
+    );
+    io::Error::new(error.kind(), message)
+}

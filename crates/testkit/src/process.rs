@@ -1,0 +1,68 @@
+//! Child processes of a test that must not hang it.
+
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Long enough for any healthy child on a busy machine; a child that takes longer hangs.
+const BOUND: Duration = Duration::from_secs(120);
+
+/// This very test binary, to run nothing but the test `name`, with `role` in the variable `JOBSERVER_TEST_ROLE`: the
+/// other process of a test stands in the test itself, behind [`role`].
+pub fn me(name: &str, role: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args([name, "--exact", "--nocapture", "--quiet"])
+        .env("JOBSERVER_TEST_ROLE", role);
+    without_jobserver(&mut command);
+    command
+}
+
+/// The role that [`me`] gave this process, if it is not the test itself.
+pub fn role() -> Option<String> {
+    std::env::var("JOBSERVER_TEST_ROLE").ok()
+}
+
+/// Takes out of the environment what would join the child to a jobserver of whoever runs the tests.
+pub fn without_jobserver(command: &mut Command) {
+    for name in ["CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS", "MAKELEVEL"] {
+        command.env_remove(name);
+    }
+}
+
+/// Runs a command that must succeed and returns what it printed on standard output.
+pub fn output(command: &mut Command) -> String {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let output = finish(child.unwrap_or_else(|error| panic!("{command:?}: {error}")));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{said}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    said
+}
+
+/// Waits for a child; one that hangs is killed, and the test fails.
+pub fn finish(mut child: Child) -> Output {
+    let (pid, start) = (child.id(), Instant::now());
+    let (done, ended) = std::sync::mpsc::channel::<()>();
+    let watchdog = thread::spawn(move || {
+        if ended.recv_timeout(BOUND).is_err() {
+            // The child is not reaped before `done` is sent, so the number is still its own.
+            let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
+        }
+    });
+    let stdin = child.stdin.take();
+    drop(stdin);
+    // A grandchild that keeps standard output open would hold this up beyond the child's end; the bound covers it.
+    let output = child.wait_with_output().unwrap();
+    let _ = done.send(());
+    watchdog.join().unwrap();
+    assert!(
+        start.elapsed() < BOUND,
+        "process {pid} hung and was killed after {BOUND:?}"
+    );
+    output
+}

@@ -1,0 +1,78 @@
+//! The chores of this repository: `cargo xtask --help`.
+//!
+//! This file is the table of contents; each command is a file of its own. `test` runs them all, in order.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod api;
+mod clients;
+mod context;
+mod downstreams;
+mod real_builds;
+mod root;
+mod targets;
+mod test;
+mod upstream;
+mod upstream_tests;
+
+/// Checks and chores of this repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Args {
+    /// The library to check, in place of crates/jobserver: another checkout, or 0.1.35 itself.
+    #[arg(long, global = true, value_name = "DIR")]
+    library: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Fetch the real clients that tests drive into target/clients.
+    Clients,
+    /// Run every test.
+    Test {
+        /// Also what takes long: real downstreams, and type-checks for other platforms.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Run the tests of `jobserver` 0.1.35, unmodified, against the library.
+    UpstreamTests,
+    /// Compare the public API with that of `jobserver` 0.1.35.
+    Api,
+    /// Build real downstreams with the library in the place of 0.1.
+    Downstreams {
+        /// Also zstd-sys with libgit2-sys, and cargo itself.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Type-check the library for Windows, macOS, FreeBSD and wasm.
+    #[command(visible_alias = "check-windows")]
+    CheckTargets,
+}
+
+fn main() -> ExitCode {
+    match run(Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Args) -> anyhow::Result<()> {
+    let context = context::Context::new(args.library)?;
+    match args.command {
+        Chore::Clients => clients::run(&context),
+        Chore::Test { all } => test::run(&context, all),
+        Chore::UpstreamTests => upstream_tests::run(&context),
+        Chore::Api => api::run(&context),
+        Chore::Downstreams { all: false } => downstreams::run(&context),
+        Chore::Downstreams { all: true } => downstreams::run(&context).and_then(|()| real_builds::run(&context)),
+        Chore::CheckTargets => targets::run(&context),
+    }
+}

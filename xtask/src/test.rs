@@ -1,0 +1,70 @@
+//! `cargo xtask test`: every check, in order, until one fails.
+//!
+//! Each step is named and timed, and a step that cannot run is a failure, so the last line is true.
+
+use std::time::Instant;
+
+use anyhow::{ensure, Context as _, Result};
+
+use crate::context::Context;
+use crate::{api, clients, downstreams, real_builds, targets, upstream_tests};
+
+/// Runs all of it; with `all` also what takes longer than a person waits.
+pub(crate) fn run(context: &Context, all: bool) -> Result<()> {
+    let mut steps = Steps { passed: 0 };
+    let start = Instant::now();
+    let cargo = |args: &[&str]| Ok(context.cargo(10, args).run()?);
+
+    steps.step("clients", || clients::run(context))?;
+    steps.step("testkit", || cargo(&["test", "-p", "testkit"]))?;
+    steps.step("library", || cargo(&["test", "-p", "jobserver"]))?;
+    steps.step("library without default features", || {
+        cargo(&["check", "-p", "jobserver", "--no-default-features"])
+    })?;
+    steps.step("command", || cargo(&["test", "-p", "jobserver-cli"]))?;
+    steps.step("xtask", || cargo(&["test", "-p", "xtask"]))?;
+    steps.step("compare", || {
+        let manifest = "compare/Cargo.toml";
+        ensure!(context.root.join(manifest).exists(), "{manifest} is missing");
+        cargo(&["test", "--manifest-path", manifest])
+    })?;
+    steps.step("upstream's tests", || upstream_tests::run(context))?;
+    steps.step("public API", || api::run(context))?;
+    steps.step("downstream: cc under make", || downstreams::run(context))?;
+    if all {
+        steps.step("downstreams: zstd-sys, libgit2-sys, cargo", || {
+            real_builds::run(context)
+        })?;
+        steps.step("other targets", || targets::run(context))?;
+    }
+    println!(
+        "\n{} steps passed, 0 failed, in {} s",
+        steps.passed,
+        start.elapsed().as_secs()
+    );
+    Ok(())
+}
+
+struct Steps {
+    passed: usize,
+}
+
+impl Steps {
+    fn step(&mut self, name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        println!("\n=== {name}");
+        let start = Instant::now();
+        let result = work();
+        let seconds = start.elapsed().as_secs_f32();
+        match &result {
+            Ok(()) => {
+                self.passed += 1;
+                println!("=== {name}: passed in {seconds:.1} s");
+            }
+            Err(_) => println!(
+                "=== {name}: FAILED after {seconds:.1} s\n\n{} steps passed, 1 failed",
+                self.passed
+            ),
+        }
+        result.with_context(|| format!("step `{name}` failed"))
+    }
+}
