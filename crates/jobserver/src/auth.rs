@@ -50,19 +50,14 @@ impl Auth {
             return Ok(Auth::Fifo(path.into()));
         }
         let text = match text.to_str() {
-            Some("") => {
-                return Err(ParseAuthError(
-                    "expected `fifo:PATH` or `R,W`, found nothing".to_string(),
-                ))
-            }
+            Some("") => return Err(ParseAuthError("expected `fifo:PATH` or `R,W`, found nothing".to_string())),
             Some(text) => text,
             None => return Err(ParseAuthError("not valid UTF-8".to_string())),
         };
         match text.split_once(',') {
-            Some((read, write)) => Ok(Auth::Pipe {
-                read: descriptor(read, "read")?,
-                write: descriptor(write, "write")?,
-            }),
+            Some((read, write)) => {
+                Ok(Auth::Pipe { read: descriptor(read, "read")?, write: descriptor(write, "write")? })
+            }
             None if text == "fifo" => Err(ParseAuthError("expected a path after `fifo:`".to_string())),
             None => Ok(Auth::Semaphore(text.to_string())),
         }
@@ -114,16 +109,12 @@ pub(crate) fn check_path(path: &Path) -> Result<(), String> {
     } else {
         return Ok(());
     };
-    Err(format!(
-        "{} can't be named in MAKEFLAGS: {why}; choose another folder",
-        path.display()
-    ))
+    Err(format!("{} can't be named in MAKEFLAGS: {why}; choose another folder", path.display()))
 }
 
 fn descriptor(text: &str, end: &str) -> Result<i32, ParseAuthError> {
     // Longer than any number is either nonsense or hostile; it is not repeated in the message.
-    text.parse()
-        .map_err(|error| ParseAuthError(format!("cannot parse `{end}` fd: {error}")))
+    text.parse().map_err(|error| ParseAuthError(format!("cannot parse `{end}` fd: {error}")))
 }
 
 #[cfg(unix)]

@@ -55,9 +55,7 @@ impl Client {
     }
 
     pub(crate) fn on(transport: Transport) -> Client {
-        Client {
-            pool: Pool::new(transport),
-        }
+        Client { pool: Pool::new(transport) }
     }
 
     /// Takes a token, waiting until there is one.
@@ -248,21 +246,14 @@ impl Client {
     /// A named pipe whose path no client could read from MAKEFLAGS (blanks, `$`, a relative path), a system that can't
     /// open the pipe for the child, `Unsupported` on systems other than Unix and Windows. The command is unchanged then.
     pub fn join_make(&self, command: &mut Command, jobs: Option<usize>) -> io::Result<()> {
-        let explicit = command
-            .get_envs()
-            .find(|(name, _)| *name == "MAKEFLAGS")
-            .map(|(_, value)| value.map(OsString::from));
-        let before = explicit
-            .unwrap_or_else(|| std::env::var_os("MAKEFLAGS"))
-            .unwrap_or_default();
+        let explicit =
+            command.get_envs().find(|(name, _)| *name == "MAKEFLAGS").map(|(_, value)| value.map(OsString::from));
+        let before = explicit.unwrap_or_else(|| std::env::var_os("MAKEFLAGS")).unwrap_or_default();
         let auth = self.pool.transport.hand_to(command)?;
         let joined = MakeFlags::parse(&before)
             .with_jobserver(&auth, jobs)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        command
-            .env("MAKEFLAGS", joined)
-            .env("CARGO_MAKEFLAGS", flags(&auth))
-            .env_remove("MFLAGS");
+        command.env("MAKEFLAGS", joined).env("CARGO_MAKEFLAGS", flags(&auth)).env_remove("MFLAGS");
         Ok(())
     }
 

@@ -60,11 +60,7 @@ impl ConnectError {
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.variable.unwrap_or_default();
-        let auth = self
-            .auth
-            .as_ref()
-            .map(|auth| auth.to_string_lossy())
-            .unwrap_or_default();
+        let auth = self.auth.as_ref().map(|auth| auth.to_string_lossy()).unwrap_or_default();
         match &self.inner {
             Inner::NoEnvVar => f.write_str(
                 "no jobserver: none of CARGO_MAKEFLAGS, MAKEFLAGS and MFLAGS is set; run this under `make -jN`, cargo or \
@@ -194,21 +190,14 @@ impl Client {
     /// mounted).
     pub fn connect() -> Result<Client, ConnectError> {
         let (client, found) = Client::from_environment(Access::Checked);
-        client.map_err(|(inner, auth)| ConnectError {
-            inner,
-            auth,
-            variable: found.map(|(name, _)| name),
-        })
+        client.map_err(|(inner, auth)| ConnectError { inner, auth, variable: found.map(|(name, _)| name) })
     }
 
     /// The first client that can be had, with its variable; else the first reason why not, with its variable.
     #[allow(clippy::type_complexity)]
     fn from_environment(
         access: Access,
-    ) -> (
-        Result<Client, (Inner, Option<OsString>)>,
-        Option<(&'static str, OsString)>,
-    ) {
+    ) -> (Result<Client, (Inner, Option<OsString>)>, Option<(&'static str, OsString)>) {
         let mut named = None;
         let mut unnamed = None;
         for name in VARIABLES {

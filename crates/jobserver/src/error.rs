@@ -94,10 +94,7 @@ impl fmt::Display for FromEnvErrorInner {
             FromEnvErrorInner::CannotOpenPath(name, error) => write!(f, "cannot open jobserver {name}: {error}"),
             FromEnvErrorInner::CannotOpenFd(fd, error) => write!(f, "cannot use jobserver descriptor {fd}: {error}"),
             FromEnvErrorInner::NegativeFd(fd) => {
-                write!(
-                    f,
-                    "jobserver descriptor {fd} is negative: make has switched the jobserver off here"
-                )
+                write!(f, "jobserver descriptor {fd} is negative: make has switched the jobserver off here")
             }
             FromEnvErrorInner::NotAPipe(fd, None) => write!(f, "jobserver descriptor {fd} is not a pipe"),
             FromEnvErrorInner::NotAPipe(fd, Some(error)) => {

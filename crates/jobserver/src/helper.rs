@@ -69,19 +69,10 @@ impl Client {
     where
         F: FnMut(io::Result<Acquired>) + Send + 'static,
     {
-        let shared = Arc::new(Shared {
-            state: Mutex::default(),
-            changed: Condvar::new(),
-            waker: Waker::new()?,
-        });
+        let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), waker: Waker::new()? });
         let theirs = shared.clone();
-        let thread = Builder::new()
-            .name("jobserver".into())
-            .spawn(move || theirs.serve(&self, f))?;
-        Ok(HelperThread {
-            shared,
-            thread: Some(thread),
-        })
+        let thread = Builder::new().name("jobserver".into()).spawn(move || theirs.serve(&self, f))?;
+        Ok(HelperThread { shared, thread: Some(thread) })
     }
 }
 
@@ -109,10 +100,7 @@ impl Drop for HelperThread {
         // The thread ends at once wherever it waits for requests or tokens. Only a closure can hold it up, for
         // instance one that sends into a full channel which the thread that drops us reads; then it is let go.
         let state = self.shared.lock();
-        let waited = self
-            .shared
-            .changed
-            .wait_timeout_while(state, CLOSURE_PATIENCE, |state| !state.ended);
+        let waited = self.shared.changed.wait_timeout_while(state, CLOSURE_PATIENCE, |state| !state.ended);
         let ended = waited.unwrap_or_else(PoisonError::into_inner).0.ended;
         if ended {
             let _ = thread.join();
@@ -148,10 +136,7 @@ impl Shared {
     fn next_request(&self) -> bool {
         let state = self.lock();
         let idle = |state: &mut State| state.requests == 0 && !state.stop;
-        let mut state = self
-            .changed
-            .wait_while(state, idle)
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.changed.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner);
         if state.stop {
             return false;
         }

@@ -91,11 +91,7 @@ impl Balance {
 impl Server {
     /// Settings with one slot, in the style of the platform: [`ServerBuilder`].
     pub fn builder() -> ServerBuilder {
-        ServerBuilder {
-            slots: 1,
-            style: Style::Native,
-            directory: None,
-        }
+        ServerBuilder { slots: 1, style: Style::Native, directory: None }
     }
 
     /// A client of this pool, for jobs of this process.
@@ -138,10 +134,7 @@ impl Server {
     ///
     /// What the system answers.
     pub fn balance(&self) -> io::Result<Balance> {
-        Ok(Balance {
-            tokens: self.slots - 1,
-            free: self.client.available()?,
-        })
+        Ok(Balance { tokens: self.slots - 1, free: self.client.available()? })
     }
 }
 
@@ -180,30 +173,18 @@ impl ServerBuilder {
     /// the platform doesn't have (`Unsupported`: Windows has semaphores only).
     pub fn build(self) -> io::Result<Server> {
         let tokens = self.slots.checked_sub(1).ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "a jobserver needs one slot at least: its command's own",
-            )
+            io::Error::new(io::ErrorKind::InvalidInput, "a jobserver needs one slot at least: its command's own")
         })?;
         match self.style {
-            Style::Pipe if !cfg!(unix) => Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "this platform has no jobserver on a pipe",
-            )),
+            Style::Pipe if !cfg!(unix) => {
+                Err(io::Error::new(io::ErrorKind::Unsupported, "this platform has no jobserver on a pipe"))
+            }
             Style::Fifo => {
                 let fifo = PrivateFifo::create(self.directory.as_deref())?;
                 let client = Client::on(Transport::create_on(&fifo, tokens)?);
-                Ok(Server {
-                    client,
-                    slots: self.slots,
-                    fifo: Some(fifo),
-                })
+                Ok(Server { client, slots: self.slots, fifo: Some(fifo) })
             }
-            _ => Ok(Server {
-                client: Client::new(tokens)?,
-                slots: self.slots,
-                fifo: None,
-            }),
+            _ => Ok(Server { client: Client::new(tokens)?, slots: self.slots, fifo: None }),
         }
     }
 }

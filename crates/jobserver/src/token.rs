@@ -15,17 +15,11 @@ pub(crate) struct Pool {
 
 impl Pool {
     pub(crate) fn new(transport: Transport) -> Arc<Pool> {
-        Arc::new(Pool {
-            transport,
-            failure: Mutex::new(None),
-        })
+        Arc::new(Pool { transport, failure: Mutex::new(None) })
     }
 
     pub(crate) fn guard(self: &Arc<Self>, token: Token) -> Acquired {
-        Acquired {
-            pool: self.clone(),
-            token: Some(token),
-        }
+        Acquired { pool: self.clone(), token: Some(token) }
     }
 
     pub(crate) fn take_failure(&self) -> Option<io::Error> {
@@ -33,10 +27,7 @@ impl Pool {
     }
 
     fn keep_failure(&self, error: io::Error) {
-        self.failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert(error);
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
 }
 
@@ -109,8 +100,6 @@ impl Drop for Acquired {
 
 impl fmt::Debug for Acquired {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Acquired")
-            .field("token", &self.token)
-            .finish_non_exhaustive()
+        f.debug_struct("Acquired").field("token", &self.token).finish_non_exhaustive()
     }
 }

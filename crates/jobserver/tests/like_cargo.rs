@@ -30,11 +30,7 @@ fn forty_children_started_at_once_share_one_pool() {
         let client = unsafe { Client::from_env() }.expect("configured");
         for _ in 0..3 {
             let token = client.acquire().unwrap();
-            assert!(Command::new(&wrapper)
-                .args(["sleep", "0.01"])
-                .status()
-                .unwrap()
-                .success());
+            assert!(Command::new(&wrapper).args(["sleep", "0.01"]).status().unwrap().success());
             token.release().unwrap();
         }
         return;

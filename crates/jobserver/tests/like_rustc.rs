@@ -32,10 +32,7 @@ fn connect_as_rustc_does() {
 }
 
 fn answer(said: &str) -> &str {
-    said.split('[')
-        .nth(1)
-        .and_then(|rest| rest.split(']').next())
-        .unwrap_or_else(|| panic!("no answer in {said:?}"))
+    said.split('[').nth(1).and_then(|rest| rest.split(']').next()).unwrap_or_else(|| panic!("no answer in {said:?}"))
 }
 
 #[test]
@@ -53,25 +50,13 @@ fn each_kind_of_error_is_told_apart() {
         (None, "default: NoEnvVar by none"),
         (Some(""), "default: NoJobserver by MAKEFLAGS"),
         (Some("k"), "default: NoJobserver by MAKEFLAGS"),
-        (
-            Some(" -j2 -- X=--jobserver-auth=3,4"),
-            "default: NoJobserver by MAKEFLAGS",
-        ),
+        (Some(" -j2 -- X=--jobserver-auth=3,4"), "default: NoJobserver by MAKEFLAGS"),
         (Some(" -j2 --jobserver-auth=-2,-2"), "default: NegativeFd by MAKEFLAGS"),
-        (
-            Some(" -j2 --jobserver-auth=nonsense"),
-            "warning: CannotParse by MAKEFLAGS",
-        ),
+        (Some(" -j2 --jobserver-auth=nonsense"), "warning: CannotParse by MAKEFLAGS"),
         (Some(" -j2 --jobserver-auth=3,x"), "warning: CannotParse by MAKEFLAGS"),
-        (
-            Some(" -j2 --jobserver-auth=fifo:/nowhere/at/all"),
-            "warning: CannotOpenPath by MAKEFLAGS",
-        ),
+        (Some(" -j2 --jobserver-auth=fifo:/nowhere/at/all"), "warning: CannotOpenPath by MAKEFLAGS"),
         (Some(&file_flags), "warning: CannotOpenPath by MAKEFLAGS"),
-        (
-            Some(" -j2 --jobserver-auth=998,999"),
-            "warning: CannotOpenFd by MAKEFLAGS",
-        ),
+        (Some(" -j2 --jobserver-auth=998,999"), "warning: CannotOpenFd by MAKEFLAGS"),
         (Some(" -j2 --jobserver-auth=0,999"), "warning: NotAPipe by MAKEFLAGS"),
         (Some(&fifo_flags), "joined by MAKEFLAGS"),
     ] {
@@ -96,11 +81,7 @@ fn under_make_the_answer_depends_on_the_plus_and_the_style() {
     let dir = tempfile::tempdir().unwrap();
     let me = std::env::current_exe().unwrap();
     let recipe = format!("{} {NAME} --exact --nocapture --quiet", me.display());
-    fs::write(
-        dir.path().join("Makefile"),
-        format!("plus:\n\t@+{recipe}\nbare:\n\t@{recipe}\n"),
-    )
-    .unwrap();
+    fs::write(dir.path().join("Makefile"), format!("plus:\n\t@+{recipe}\nbare:\n\t@{recipe}\n")).unwrap();
     let (old, new) = (clients::make_4_3(), clients::make_4_4());
     for (make, style, goal, expected) in [
         (&old, None, "plus", "joined by MAKEFLAGS"),
@@ -112,10 +93,7 @@ fn under_make_the_answer_depends_on_the_plus_and_the_style() {
     ] {
         let mut command = Command::new(make);
         process::without_jobserver(&mut command);
-        command
-            .current_dir(dir.path())
-            .args(["-j2", goal])
-            .env("JOBSERVER_TEST_ROLE", "rustc");
+        command.current_dir(dir.path()).args(["-j2", goal]).env("JOBSERVER_TEST_ROLE", "rustc");
         command.args(style.map(|style| format!("--jobserver-style={style}")));
         assert_eq!(answer(&process::output(&mut command)), expected, "{style:?} {goal}");
     }
@@ -123,10 +101,7 @@ fn under_make_the_answer_depends_on_the_plus_and_the_style() {
 
 #[test]
 fn the_implicit_slot_can_be_released_before_the_first_acquire() {
-    for client in [
-        Client::new(1).unwrap(),
-        Server::builder().slots(2).fifo().build().unwrap().client(),
-    ] {
+    for client in [Client::new(1).unwrap(), Server::builder().slots(2).fifo().build().unwrap().client()] {
         client.release_raw().unwrap();
         assert_eq!(client.available().unwrap(), 2);
         client.acquire_raw().unwrap();
@@ -138,10 +113,7 @@ fn the_implicit_slot_can_be_released_before_the_first_acquire() {
 fn the_helper_thread_sends_each_requested_token_into_a_channel() {
     let client = Client::new(3).unwrap();
     let (tx, rx) = mpsc::channel();
-    let helper = client
-        .clone()
-        .into_helper_thread(move |token| drop(tx.send(token)))
-        .unwrap();
+    let helper = client.clone().into_helper_thread(move |token| drop(tx.send(token))).unwrap();
     for _ in 0..3 {
         helper.request_token();
     }

@@ -32,28 +32,16 @@ fn make_4_3_joins_what_we_join() {
 #[test]
 fn make_4_4_joins_what_we_join() {
     let make = testkit::clients::make_4_4();
-    let mut cases: Vec<_> = ALIKE
-        .iter()
-        .chain(ALIKE_BY_PATH)
-        .map(|value| (value.to_string(), false))
-        .collect();
-    cases.extend(
-        chance::made(MADE, true)
-            .into_iter()
-            .map(|made| (made.value, made.refused_by_4_4)),
-    );
-    on_benches(&cases, |bench, (value, refused)| {
-        compare(bench, &make, value, true, *refused)
-    });
+    let mut cases: Vec<_> = ALIKE.iter().chain(ALIKE_BY_PATH).map(|value| (value.to_string(), false)).collect();
+    cases.extend(chance::made(MADE, true).into_iter().map(|made| (made.value, made.refused_by_4_4)));
+    on_benches(&cases, |bench, (value, refused)| compare(bench, &make, value, true, *refused));
 }
 
 #[test]
 fn every_difference_from_make_is_real() {
     let (make_4_3, make_4_4) = (testkit::clients::make_4_3(), testkit::clients::make_4_4());
-    let cases: Vec<_> = DIFFERENCES
-        .iter()
-        .flat_map(|rule| rule.values.iter().map(move |value| (value, rule)))
-        .collect();
+    let cases: Vec<_> =
+        DIFFERENCES.iter().flat_map(|rule| rule.values.iter().map(move |value| (value, rule))).collect();
     on_benches(&cases, |bench, (value, rule)| {
         let value = bench.place(value);
         expect(bench.run(&make_4_3, &value), &rule.make_4_3, &value, rule.why)?;
@@ -87,11 +75,7 @@ fn compare(bench: &mut Bench, make: &Path, value: &str, knows_fifo: bool, refuse
     let value = bench.place(value);
     let flags = MakeFlags::parse(&value);
     let plain = bench.run(make, &value);
-    let expected = if refused {
-        Did::Refused
-    } else {
-        bench.ours(&value, knows_fifo)
-    };
+    let expected = if refused { Did::Refused } else { bench.ours(&value, knows_fifo) };
     let did = plain.did.clone();
     let plain = expect(plain, &expected, &value, "as we read it")?;
     if did == Did::Refused {
@@ -102,15 +86,8 @@ fn compare(bench: &mut Bench, make: &Path, value: &str, knows_fifo: bool, refuse
     }
     same("a dry run", flags.dry_run(), plain.handed.dry_run(), &value)?;
 
-    let joined = flags
-        .with_jobserver(&bench.auth('b', knows_fifo), Some(7))
-        .map_err(|error| error.to_string())?;
-    let run = expect(
-        bench.run(make, &joined),
-        &Did::Joined { read: 'b', write: 'b' },
-        &joined,
-        "as we wrote it",
-    )?;
+    let joined = flags.with_jobserver(&bench.auth('b', knows_fifo), Some(7)).map_err(|error| error.to_string())?;
+    let run = expect(bench.run(make, &joined), &Did::Joined { read: 'b', write: 'b' }, &joined, "as we wrote it")?;
     unchanged(&plain, &run, &value)?;
 
     let left = flags.without_jobserver();
@@ -128,11 +105,7 @@ fn others(run: &Run) -> Vec<String> {
     let value = run.handed.without_jobserver().into_string().unwrap();
     // The lock of -O is named after a file of this very run, and the order of --shuffle after a number drawn in it.
     let of_this_run = |word: &str| word.starts_with("--sync-mutex=") || word.starts_with("--shuffle=");
-    value
-        .split(' ')
-        .filter(|word| !of_this_run(word))
-        .map(String::from)
-        .collect()
+    value.split(' ').filter(|word| !of_this_run(word)).map(String::from).collect()
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, ours: T, makes: T, value: &OsStr) -> Result<(), String> {
@@ -146,10 +119,7 @@ fn expect(run: Run, did: &Did, value: &OsStr, why: &str) -> Result<Run, String> 
     if run.did == *did {
         return Ok(run);
     }
-    Err(format!(
-        "{value:?}: make did {:?}, expected {did:?} ({why}); it said: {}",
-        run.did, run.said
-    ))
+    Err(format!("{value:?}: make did {:?}, expected {did:?} ({why}); it said: {}", run.did, run.said))
 }
 
 /// Checks each case on one of four benches and reports every failure.
@@ -169,11 +139,5 @@ fn on_benches<T: Sync>(cases: &[T], check: impl Fn(&mut Bench, &T) -> Result<(),
         }
     });
     let failures = failures.into_inner().unwrap();
-    assert!(
-        failures.is_empty(),
-        "{} of {}:\n{}",
-        failures.len(),
-        cases.len(),
-        failures.join("\n")
-    );
+    assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), cases.len(), failures.join("\n"));
 }

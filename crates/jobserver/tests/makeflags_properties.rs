@@ -15,11 +15,7 @@ const CASES: u32 = 100_000;
 
 fn config() -> Config {
     // Nothing is written beside the sources, so that a failure is told by its seedless minimal case alone.
-    Config {
-        cases: CASES,
-        failure_persistence: None,
-        ..Config::default()
-    }
+    Config { cases: CASES, failure_persistence: None, ..Config::default() }
 }
 
 /// A value of bytes. On systems where a value is Unicode, what is not becomes U+FFFD first.
@@ -127,10 +123,7 @@ fn real_words() -> impl Strategy<Value = Vec<u8>> {
 fn plain_words() -> impl Strategy<Value = Vec<&'static str>> {
     prop::collection::vec(any::<u8>(), 0..8).prop_map(|picks| {
         let all = [SIMPLE, ABOUT_JOBS].concat();
-        picks
-            .into_iter()
-            .map(|pick| all[usize::from(pick) % all.len()])
-            .collect()
+        picks.into_iter().map(|pick| all[usize::from(pick) % all.len()]).collect()
     })
 }
 
@@ -151,34 +144,12 @@ fn any_jobs() -> impl Strategy<Value = Option<usize>> {
 /// The words of a value without blanks and quotes, as far as its options go. Independent of the crate: only for values
 /// in which nothing is quoted and no option takes the next word.
 fn simple_words(value: &str) -> Vec<&str> {
-    value
-        .split([' ', '\t'])
-        .filter(|word| !word.is_empty())
-        .take_while(|word| *word != "--")
-        .collect()
+    value.split([' ', '\t']).filter(|word| !word.is_empty()).take_while(|word| *word != "--").collect()
 }
 
-const SIMPLE: &[&str] = &[
-    "-k",
-    "-n",
-    "--no-silent",
-    "V=1",
-    "V=--jobserver-auth=9,9",
-    "-Idir",
-    "-l2",
-    "-O",
-    "W=",
-    "--debug",
-    "-",
-    "foo",
-];
-const ABOUT_JOBS: &[&str] = &[
-    "-j8",
-    "--jobs=3",
-    "--jobserver-auth=3,4",
-    "--jobserver-fds=5,6",
-    "--jobserver-a=7,8",
-];
+const SIMPLE: &[&str] =
+    &["-k", "-n", "--no-silent", "V=1", "V=--jobserver-auth=9,9", "-Idir", "-l2", "-O", "W=", "--debug", "-", "foo"];
+const ABOUT_JOBS: &[&str] = &["-j8", "--jobs=3", "--jobserver-auth=3,4", "--jobserver-fds=5,6", "--jobserver-a=7,8"];
 
 macro_rules! of_both_sources {
     ($($name:ident($value:ident $(, $argument:ident in $strategy:expr)*) $body:block)*) => {
@@ -289,25 +260,12 @@ proptest! {
 #[test]
 fn a_long_value_is_read_in_time_proportional_to_its_length() {
     // Anything quadratic would need hours for these.
-    for piece in [
-        "k ",
-        "-j8 ",
-        "\\",
-        "$",
-        "--jobserver-auth=3,4 ",
-        "-kkkkkkkk",
-        "-- ",
-        "V=1 ",
-        "--jobserver-auth ",
-        "-I ",
-    ] {
+    for piece in
+        ["k ", "-j8 ", "\\", "$", "--jobserver-auth=3,4 ", "-kkkkkkkk", "-- ", "V=1 ", "--jobserver-auth ", "-I "]
+    {
         let value: OsString = piece.repeat(4_000_000 / piece.len()).into();
         let flags = MakeFlags::parse(&value);
         let written = flags.with_jobserver(&Auth::Fifo("/p".into()), None).unwrap();
-        assert_eq!(
-            MakeFlags::parse(&written).jobserver(),
-            Some(OsStr::new("fifo:/p")),
-            "{piece:?}"
-        );
+        assert_eq!(MakeFlags::parse(&written).jobserver(), Some(OsStr::new("fifo:/p")), "{piece:?}");
     }
 }

@@ -37,25 +37,10 @@ fn a_fifo_is_private_and_removed_on_drop_and_when_a_panic_unwinds() {
 #[test]
 fn the_folder_can_be_chosen_and_a_bad_one_is_named() {
     let parent = tempfile::tempdir().unwrap();
-    let server = Server::builder()
-        .slots(2)
-        .fifo()
-        .directory(parent.path())
-        .build()
-        .unwrap();
+    let server = Server::builder().slots(2).fifo().directory(parent.path()).build().unwrap();
     assert!(server.path().unwrap().starts_with(parent.path()));
-    for (bad, why) in [
-        ("/nowhere/at/all", "/nowhere/at/all"),
-        ("/tmp/a b", "characters"),
-        ("here", "absolute"),
-    ] {
-        let error = Server::builder()
-            .slots(2)
-            .fifo()
-            .directory(bad)
-            .build()
-            .unwrap_err()
-            .to_string();
+    for (bad, why) in [("/nowhere/at/all", "/nowhere/at/all"), ("/tmp/a b", "characters"), ("here", "absolute")] {
+        let error = Server::builder().slots(2).fifo().directory(bad).build().unwrap_err().to_string();
         assert!(error.contains(why) && error.contains(bad), "{error}");
     }
 }
@@ -63,20 +48,11 @@ fn the_folder_can_be_chosen_and_a_bad_one_is_named() {
 #[test]
 fn impossible_numbers_of_slots_are_errors_that_name_the_limit() {
     for builder in [Server::builder().fifo(), Server::builder().pipe()] {
-        assert!(builder
-            .clone()
-            .slots(0)
-            .build()
-            .unwrap_err()
-            .to_string()
-            .contains("one slot"));
+        assert!(builder.clone().slots(0).build().unwrap_err().to_string().contains("one slot"));
         let error = builder.clone().slots(2_000_000).build().unwrap_err().to_string();
         assert!(error.contains("1999999") && error.contains("limit"), "{error}");
         let server = builder.slots(1).build().unwrap();
-        assert_eq!(
-            (server.balance().unwrap().tokens, server.balance().unwrap().free),
-            (0, 0)
-        );
+        assert_eq!((server.balance().unwrap().tokens, server.balance().unwrap().free), (0, 0));
     }
 }
 
@@ -89,10 +65,7 @@ fn the_balance_tells_missing_tokens_and_strays() {
     drop(token);
     client.release_raw().unwrap();
     let balance = server.balance().unwrap();
-    assert_eq!(
-        (balance.missing(), balance.strays(), balance.tokens, balance.free),
-        (0, 1, 3, 4)
-    );
+    assert_eq!((balance.missing(), balance.strays(), balance.tokens, balance.free), (0, 1, 3, 4));
 }
 
 #[test]
@@ -126,11 +99,9 @@ fn tree(recorder: &Recorder) {
 #[test]
 fn make_of_either_age_uses_every_slot_and_never_more() {
     let (old, new) = (clients::make_4_3(), clients::make_4_4());
-    for (make, builder) in [
-        (&old, Server::builder().pipe()),
-        (&new, Server::builder().pipe()),
-        (&new, Server::builder().fifo()),
-    ] {
+    for (make, builder) in
+        [(&old, Server::builder().pipe()), (&new, Server::builder().pipe()), (&new, Server::builder().fifo())]
+    {
         for slots in [1, 2, 4] {
             let recorder = Recorder::with_meeting(slots);
             tree(&recorder);
@@ -138,25 +109,12 @@ fn make_of_either_age_uses_every_slot_and_never_more() {
             let mut command = Command::new(make);
             process::without_jobserver(&mut command);
             server.configure(&mut command).unwrap();
-            let child = command
-                .current_dir(recorder.path())
-                .stderr(std::process::Stdio::piped())
-                .spawn()
-                .unwrap();
+            let child = command.current_dir(recorder.path()).stderr(std::process::Stdio::piped()).spawn().unwrap();
             let output = process::finish(child);
             assert!(output.status.success());
-            assert_eq!(
-                String::from_utf8_lossy(&output.stderr),
-                "",
-                "make has nothing to warn of"
-            );
+            assert_eq!(String::from_utf8_lossy(&output.stderr), "", "make has nothing to warn of");
             assert_eq!(recorder.spans().jobs(), 16);
-            assert_eq!(
-                recorder.spans().most_at_once(),
-                slots,
-                "{} with {slots} slots",
-                make.display()
-            );
+            assert_eq!(recorder.spans().most_at_once(), slots, "{} with {slots} slots", make.display());
             let balance = server.balance().unwrap();
             assert_eq!((balance.missing(), balance.strays()), (0, 0));
         }
@@ -184,19 +142,13 @@ fn ninja_joins_a_fifo() {
 #[test]
 fn the_users_makeflags_are_kept() {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(
-        dir.path().join("Makefile"),
-        "all:\n\t@echo \"[$(V)][$(MAKEFLAGS)]\"\n\tfalse\n",
-    )
-    .unwrap();
+    std::fs::write(dir.path().join("Makefile"), "all:\n\t@echo \"[$(V)][$(MAKEFLAGS)]\"\n\tfalse\n").unwrap();
     for make in [clients::make_4_3(), clients::make_4_4()] {
         let server = Server::builder().slots(2).pipe().build().unwrap();
         let mut command = Command::new(make);
         process::without_jobserver(&mut command);
         // -i goes on after the error; V is a variable; the old auth and the old -j are not ours.
-        command
-            .env("MAKEFLAGS", "i -j9 --jobserver-auth=97,98 -- V=one\\ two")
-            .env("MFLAGS", "-stale");
+        command.env("MAKEFLAGS", "i -j9 --jobserver-auth=97,98 -- V=one\\ two").env("MFLAGS", "-stale");
         server.configure(&mut command).unwrap();
         let said = process::output(command.current_dir(dir.path()));
         assert!(said.contains("[one two]"), "{said}");

@@ -23,10 +23,7 @@ fn acquire_waits_for_a_release() {
             thread::spawn(move || {
                 waiting.send(()).unwrap();
                 let token = client.acquire().unwrap();
-                assert!(
-                    released.load(Ordering::SeqCst),
-                    "got a token that was not given back yet"
-                );
+                assert!(released.load(Ordering::SeqCst), "got a token that was not given back yet");
                 token.release().unwrap();
             })
         };
@@ -102,10 +99,7 @@ fn a_helper_dropped_while_it_waits_ends_and_loses_no_token() {
 fn a_helper_that_waits_for_a_token_that_never_comes_ends_when_dropped() {
     for client in clients(0) {
         for _ in 0..1_000 {
-            let helper = client
-                .clone()
-                .into_helper_thread(|_| panic!("there is no token"))
-                .unwrap();
+            let helper = client.clone().into_helper_thread(|_| panic!("there is no token")).unwrap();
             helper.request_token();
             helper.request_token();
             drop(helper);
@@ -117,10 +111,7 @@ fn a_helper_that_waits_for_a_token_that_never_comes_ends_when_dropped() {
 fn a_helper_is_let_go_when_its_closure_never_returns() {
     let client = Client::new(2).unwrap();
     let (token_out, token_in) = mpsc::sync_channel(0);
-    let helper = client
-        .clone()
-        .into_helper_thread(move |token| drop(token_out.send(token)))
-        .unwrap();
+    let helper = client.clone().into_helper_thread(move |token| drop(token_out.send(token))).unwrap();
     helper.request_token();
     while client.available().unwrap() == 2 {
         thread::yield_now();
@@ -160,10 +151,7 @@ fn a_wait_that_was_given_up_passes_its_wake_up_on() {
         let token = client.acquire().unwrap();
         let (got, has_got) = mpsc::channel();
         let dropped = client.clone().into_helper_thread(|token| drop(token.unwrap())).unwrap();
-        let waits = client
-            .clone()
-            .into_helper_thread(move |token| got.send(token).unwrap())
-            .unwrap();
+        let waits = client.clone().into_helper_thread(move |token| got.send(token).unwrap()).unwrap();
         dropped.request_token();
         waits.request_token();
         drop(token);

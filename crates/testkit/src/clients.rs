@@ -18,31 +18,16 @@ pub struct Program {
 }
 
 /// GNU make 4.3.
-pub const MAKE_4_3: Program = Program {
-    folder: "make-4.3",
-    binary: "bin/make",
-    says: "GNU Make 4.3",
-};
+pub const MAKE_4_3: Program = Program { folder: "make-4.3", binary: "bin/make", says: "GNU Make 4.3" };
 /// GNU make 4.4.1.
-pub const MAKE_4_4: Program = Program {
-    folder: "make-4.4.1",
-    binary: "bin/make",
-    says: "GNU Make 4.4.1",
-};
+pub const MAKE_4_4: Program = Program { folder: "make-4.4.1", binary: "bin/make", says: "GNU Make 4.4.1" };
 /// ninja 1.13.2.
-pub const NINJA: Program = Program {
-    folder: "ninja-1.13.2",
-    binary: "bin/ninja",
-    says: "1.13.2",
-};
+pub const NINJA: Program = Program { folder: "ninja-1.13.2", binary: "bin/ninja", says: "1.13.2" };
 
 /// The folder that `cargo xtask clients` fills: `target/clients` of this workspace, whatever the target directory of
 /// the test's own build.
 pub fn dir() -> PathBuf {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2)
-        .expect("crates/testkit is in a workspace");
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("crates/testkit is in a workspace");
     workspace.join("target/clients")
 }
 
@@ -114,10 +99,7 @@ mod tests {
 
     #[test]
     fn a_program_that_is_missing_or_another_is_an_error_that_says_so() {
-        assert!(MAKE_4_3
-            .check(Path::new("/nonexistent/make"))
-            .unwrap_err()
-            .contains("can't be run"));
+        assert!(MAKE_4_3.check(Path::new("/nonexistent/make")).unwrap_err().contains("can't be run"));
         assert!(NINJA.check(Path::new("/bin/true")).unwrap_err().contains("is not"));
     }
 }

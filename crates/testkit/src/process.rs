@@ -11,9 +11,7 @@ const BOUND: Duration = Duration::from_secs(120);
 /// other process of a test stands in the test itself, behind [`role`].
 pub fn me(name: &str, role: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args([name, "--exact", "--nocapture", "--quiet"])
-        .env("JOBSERVER_TEST_ROLE", role);
+    command.args([name, "--exact", "--nocapture", "--quiet"]).env("JOBSERVER_TEST_ROLE", role);
     without_jobserver(&mut command);
     command
 }
@@ -60,9 +58,6 @@ pub fn finish(mut child: Child) -> Output {
     let output = child.wait_with_output().unwrap();
     let _ = done.send(());
     watchdog.join().unwrap();
-    assert!(
-        start.elapsed() < BOUND,
-        "process {pid} hung and was killed after {BOUND:?}"
-    );
+    assert!(start.elapsed() < BOUND, "process {pid} hung and was killed after {BOUND:?}");
     output
 }

@@ -82,17 +82,12 @@ impl Spans {
         let mut spans = Vec::new();
         for line in text.lines() {
             let words: Vec<&str> = line.split(' ').collect();
-            let [pid, what, at] = words[..] else {
-                panic!("spans.log: {line:?}")
-            };
+            let [pid, what, at] = words[..] else { panic!("spans.log: {line:?}") };
             let at: u64 = at.parse().unwrap();
             if what == "start" {
                 open.push((pid, at));
             } else {
-                let index = open
-                    .iter()
-                    .position(|job| job.0 == pid)
-                    .expect("a job ended that never began");
+                let index = open.iter().position(|job| job.0 == pid).expect("a job ended that never began");
                 spans.push((open.swap_remove(index).1, at));
             }
         }
@@ -139,10 +134,7 @@ mod tests {
     #[test]
     fn the_wrapper_records_a_job_and_keeps_its_status() {
         let recorder = Recorder::new();
-        let status = std::process::Command::new(recorder.wrapper())
-            .args(["sh", "-c", "exit 7"])
-            .status()
-            .unwrap();
+        let status = std::process::Command::new(recorder.wrapper()).args(["sh", "-c", "exit 7"]).status().unwrap();
         assert_eq!(status.code(), Some(7));
         assert_eq!(recorder.spans().jobs(), 1);
     }
@@ -150,12 +142,7 @@ mod tests {
     #[test]
     fn jobs_that_meet_are_at_once() {
         let recorder = Recorder::with_meeting(3);
-        let start = || {
-            std::process::Command::new(recorder.wrapper())
-                .arg("true")
-                .spawn()
-                .unwrap()
-        };
+        let start = || std::process::Command::new(recorder.wrapper()).arg("true").spawn().unwrap();
         for mut child in [start(), start(), start()] {
             assert!(child.wait().unwrap().success());
         }

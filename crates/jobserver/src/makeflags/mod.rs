@@ -200,10 +200,7 @@ mod tests {
             // What is no option.
             ("-- --jobserver-auth=3,4", None),
             ("k -- V=--jobserver-auth=3,4", None),
-            (
-                "V=--jobserver-auth=3,4 --jobserver-auth=5,6 -- W=--jobserver-auth=7,8",
-                Some("5,6"),
-            ),
+            ("V=--jobserver-auth=3,4 --jobserver-auth=5,6 -- W=--jobserver-auth=7,8", Some("5,6")),
             (r"k V=a\ --jobserver-auth=3,4", None),
             ("jobserver-auth=3,4", None),
             ("-jobserver-auth=3,4", None),
@@ -242,16 +239,7 @@ mod tests {
 
     #[test]
     fn a_dry_run_is_known_by_each_of_its_names() {
-        for value in [
-            "n",
-            "kn",
-            "-n",
-            "k -sn",
-            "--just-print",
-            "--dry-run",
-            "--recon",
-            "--dry",
-        ] {
+        for value in ["n", "kn", "-n", "k -sn", "--just-print", "--dry-run", "--recon", "--dry"] {
             assert!(parse(value).dry_run(), "{value}");
         }
         for value in ["", "k", "-In", "-I n", "N=n", "V=n n", "-- n", "--no-silent", "-jn"] {
@@ -266,18 +254,10 @@ mod tests {
             ("k", "k -j4 OURS", "k"),
             ("k -- A=1 -- -j", "k -j4 OURS -- A=1 -- -j", "k -- A=1 -- -j"),
             (" -- A=1  B=\\ 2 ", " -j4 OURS -- A=1  B=\\ 2 ", " -- A=1  B=\\ 2 "),
-            (
-                "kj8 --jobserver-fds=3,4 -O  --jobserver-auth 3,4",
-                "k -j4 OURS -O",
-                "k -O",
-            ),
+            ("kj8 --jobserver-fds=3,4 -O  --jobserver-auth 3,4", "k -j4 OURS -O", "k -O"),
             ("-kj 8 --jobs --jobs=3 -s", " -j4 OURS -k -s", " -k -s"),
             (r"\kj8 V=a\ b", r"\k -j4 OURS V=a\ b", r"\k V=a\ b"),
-            (
-                "-I --jobserver-auth=3,4",
-                " -j4 OURS -I --jobserver-auth=3,4",
-                " -I --jobserver-auth=3,4",
-            ),
+            ("-I --jobserver-auth=3,4", " -j4 OURS -I --jobserver-auth=3,4", " -I --jobserver-auth=3,4"),
             // Words that belong to the bundle stay with it.
             ("kI dir -s", "kI dir -j4 OURS -s", "kI dir -s"),
             ("kl 2.5 -s", "kl 2.5 -j4 OURS -s", "kl 2.5 -s"),
@@ -294,11 +274,7 @@ mod tests {
         ] {
             let auth = Auth::Fifo("/p".into());
             let with = with.replace("OURS", "--jobserver-auth=fifo:/p");
-            assert_eq!(
-                parse(value).with_jobserver(&auth, Some(4)).unwrap(),
-                with.as_str(),
-                "{value:?}"
-            );
+            assert_eq!(parse(value).with_jobserver(&auth, Some(4)).unwrap(), with.as_str(), "{value:?}");
             assert_eq!(parse(value).without_jobserver(), without, "{value:?}");
         }
     }
@@ -307,20 +283,14 @@ mod tests {
     fn a_bare_j_is_written_where_no_number_fits() {
         let auth = Auth::Semaphore("pool_1".into());
         for jobs in [None, Some(0), Some(usize::MAX)] {
-            assert_eq!(
-                parse("8").with_jobserver(&auth, jobs).unwrap(),
-                "8 -j --jobserver-auth=pool_1"
-            );
+            assert_eq!(parse("8").with_jobserver(&auth, jobs).unwrap(), "8 -j --jobserver-auth=pool_1");
         }
     }
 
     #[test]
     fn an_auth_that_clients_read_differently_is_refused_with_the_remedy() {
         for (auth, why) in [
-            (
-                Auth::Fifo("pool".into()),
-                "pool can't be named in MAKEFLAGS: it is not absolute",
-            ),
+            (Auth::Fifo("pool".into()), "pool can't be named in MAKEFLAGS: it is not absolute"),
             (Auth::Fifo("/a b".into()), "it has characters other than"),
             (Auth::Fifo("/a$b".into()), "it has characters other than"),
             (Auth::Fifo("/ä".into()), "choose another folder"),

@@ -76,10 +76,7 @@ fn named(name: &[u8]) -> Option<Switch> {
     if let Some((_, switch)) = LONG.iter().find(|(full, _)| full.as_bytes() == name) {
         return Some(Switch(*switch));
     }
-    let mut fitting = LONG
-        .iter()
-        .filter(|(full, _)| full.as_bytes().starts_with(name))
-        .map(|(_, switch)| *switch);
+    let mut fitting = LONG.iter().filter(|(full, _)| full.as_bytes().starts_with(name)).map(|(_, switch)| *switch);
     let first = fitting.next()?;
     fitting.all(|other| other == first).then_some(Switch(first))
 }
@@ -165,16 +162,7 @@ mod tests {
             assert!(found == Switch(switch), "{word}");
             assert_eq!(rest, argument.map(str::as_bytes), "{word}");
         }
-        for word in [
-            "jobserver-",
-            "jobserver-=3,4",
-            "job=8",
-            "",
-            "=x",
-            "nonsense",
-            "silent=1",
-            "jobserver-authx",
-        ] {
+        for word in ["jobserver-", "jobserver-=3,4", "job=8", "", "=x", "nonsense", "silent=1", "jobserver-authx"] {
             assert!(long(word.as_bytes()).is_none(), "{word}");
         }
     }

@@ -9,13 +9,7 @@ use super::{text, Jobs, MakeFlags};
 
 pub(super) fn read(value: &[u8]) -> MakeFlags {
     let words = words::split(value);
-    let mut walk = Walk {
-        value,
-        words: &words,
-        next: 0,
-        after_bare_load: false,
-        found: MakeFlags::default(),
-    };
+    let mut walk = Walk { value, words: &words, next: 0, after_bare_load: false, found: MakeFlags::default() };
     while walk.step() {}
     walk.found
 }
@@ -78,10 +72,7 @@ impl<'a> Walk<'a> {
             let remains = self.option(switch, attached, text.len());
             return match switch.kind() {
                 // `-kj8` becomes `-k`, and `-j8` nothing.
-                Kind::Jobs => Remains {
-                    length: if at > start { at } else { 0 },
-                    ..remains
-                },
+                Kind::Jobs => Remains { length: if at > start { at } else { 0 }, ..remains },
                 _ => remains,
             };
         }
@@ -219,12 +210,7 @@ impl<'a> Walk<'a> {
 
 impl Remains {
     fn whole(length: usize) -> Remains {
-        Remains {
-            length,
-            argument: false,
-            dangling: false,
-            bare_load: false,
-        }
+        Remains { length, argument: false, dangling: false, bare_load: false }
     }
 
     fn nothing() -> Remains {

@@ -56,16 +56,8 @@ fn read(value: &[u8], start: usize) -> Word<'_> {
     let raw = &value[start..end];
     // `plain` leaves a backslash only where nothing follows it: at the end of the value.
     let open = ends_open(raw);
-    let text = if plain {
-        Cow::Borrowed(raw)
-    } else {
-        Cow::Owned(unquote(raw))
-    };
-    Word {
-        place: start..end,
-        text,
-        open,
-    }
+    let text = if plain { Cow::Borrowed(raw) } else { Cow::Owned(unquote(raw)) };
+    Word { place: start..end, text, open }
 }
 
 fn unquote(raw: &[u8]) -> Vec<u8> {
@@ -125,23 +117,14 @@ mod tests {
             (r"\$$b \$x", &["$b", "$x"]),
         ] {
             let words = split(value.as_bytes());
-            let found: Vec<_> = words
-                .iter()
-                .map(|word| String::from_utf8_lossy(&word.text).into_owned())
-                .collect();
+            let found: Vec<_> = words.iter().map(|word| String::from_utf8_lossy(&word.text).into_owned()).collect();
             assert_eq!(found, texts, "{value:?}");
         }
     }
 
     #[test]
     fn only_a_lone_backslash_at_the_end_leaves_a_word_open() {
-        for (value, open) in [
-            (r"a\", true),
-            (r"a\\", false),
-            (r"a\\\", true),
-            ("a", false),
-            (r"\", true),
-        ] {
+        for (value, open) in [(r"a\", true), (r"a\\", false), (r"a\\\", true), ("a", false), (r"\", true)] {
             assert_eq!(split(value.as_bytes())[0].open, open, "{value}");
         }
     }

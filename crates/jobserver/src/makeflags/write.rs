@@ -39,9 +39,7 @@ fn check(auth: &Auth) -> Result<(), String> {
     } else {
         return Ok(());
     };
-    Err(format!(
-        "the semaphore `{name}` can't be named in MAKEFLAGS: {why}; choose another name"
-    ))
+    Err(format!("the semaphore `{name}` can't be named in MAKEFLAGS: {why}; choose another name"))
 }
 
 /// Why an [`Auth`] can't be written into MAKEFLAGS so that every client would read it alike: it names the path or the

@@ -29,12 +29,7 @@ struct Pool {
 
 impl Transport {
     pub(crate) fn create(limit: usize) -> io::Result<Transport> {
-        Ok(Transport {
-            pool: Arc::new(Pool {
-                free: Mutex::new(limit),
-                changed: Condvar::new(),
-            }),
-        })
+        Ok(Transport { pool: Arc::new(Pool { free: Mutex::new(limit), changed: Condvar::new() }) })
     }
 
     pub(crate) fn create_on(fifo: &PrivateFifo, _limit: usize) -> io::Result<Transport> {
@@ -78,9 +73,7 @@ impl Transport {
 
     pub(crate) fn release(&self, _token: Token) -> io::Result<()> {
         let mut free = lock(&self.pool.free);
-        *free = free
-            .checked_add(1)
-            .ok_or_else(|| io::Error::other("the jobserver can't count any more tokens"))?;
+        *free = free.checked_add(1).ok_or_else(|| io::Error::other("the jobserver can't count any more tokens"))?;
         self.pool.changed.notify_one();
         Ok(())
     }
@@ -98,9 +91,7 @@ impl Transport {
 impl Pool {
     fn wait_while(&self, mut condition: impl FnMut(usize) -> bool) -> MutexGuard<'_, usize> {
         let free = lock(&self.free);
-        self.changed
-            .wait_while(free, |free| condition(*free))
-            .unwrap_or_else(PoisonError::into_inner)
+        self.changed.wait_while(free, |free| condition(*free)).unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -113,10 +104,7 @@ pub(crate) struct Waker {
 
 impl Waker {
     pub(crate) fn new() -> io::Result<Waker> {
-        Ok(Waker {
-            woken: AtomicBool::new(false),
-            pools: Mutex::new(Vec::new()),
-        })
+        Ok(Waker { woken: AtomicBool::new(false), pools: Mutex::new(Vec::new()) })
     }
 
     pub(crate) fn wake(&self) {
@@ -150,10 +138,7 @@ pub(crate) enum PrivateFifo {}
 
 impl PrivateFifo {
     pub(crate) fn create(_parent: Option<&Path>) -> io::Result<PrivateFifo> {
-        Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "this platform has no jobserver on a named pipe",
-        ))
+        Err(io::Error::new(io::ErrorKind::Unsupported, "this platform has no jobserver on a named pipe"))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -220,10 +205,7 @@ mod tests {
         let token = pool.acquire().unwrap();
         let waiting = Arc::clone(&pool);
         let waiter = started(move || waiting.acquire().unwrap());
-        assert_eq!(
-            waiter.recv_timeout(Duration::from_millis(50)),
-            Err(RecvTimeoutError::Timeout)
-        );
+        assert_eq!(waiter.recv_timeout(Duration::from_millis(50)), Err(RecvTimeoutError::Timeout));
         pool.release(token).unwrap();
         let token = waiter.recv_timeout(GENEROUS).unwrap();
         assert_eq!(pool.available().unwrap(), 0);
@@ -269,10 +251,7 @@ mod tests {
         let looking = lock(&pool.pool.free);
         let waking = Arc::clone(&waker);
         let woken = started(move || waking.wake());
-        assert_eq!(
-            woken.recv_timeout(Duration::from_millis(50)),
-            Err(RecvTimeoutError::Timeout)
-        );
+        assert_eq!(woken.recv_timeout(Duration::from_millis(50)), Err(RecvTimeoutError::Timeout));
         drop(looking);
         woken.recv_timeout(GENEROUS).unwrap();
     }
@@ -341,10 +320,7 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::Unsupported);
         let error = Transport::open(&Auth::Fifo("/tmp/pool".into()), Access::Checked).unwrap_err();
         assert!(matches!(error, FromEnvErrorInner::Unsupported));
-        assert_eq!(
-            PrivateFifo::create(None).unwrap_err().kind(),
-            io::ErrorKind::Unsupported
-        );
+        assert_eq!(PrivateFifo::create(None).unwrap_err().kind(), io::ErrorKind::Unsupported);
     }
 
     #[test]

@@ -54,19 +54,9 @@ impl Bench {
         let mut fifos = Vec::new();
         for (letter, odd) in LETTERS.iter().zip(ODD_NAMES) {
             let path = dir.path().join(letter.to_string());
-            assert!(Command::new("mkfifo")
-                .args(["-m", "600"])
-                .arg(&path)
-                .status()
-                .unwrap()
-                .success());
+            assert!(Command::new("mkfifo").args(["-m", "600"]).arg(&path).status().unwrap().success());
             fs::hard_link(&path, dir.path().join(odd)).unwrap();
-            let fifo = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .custom_flags(libc::O_NONBLOCK)
-                .open(&path)
-                .unwrap();
+            let fifo = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(&path).unwrap();
             fifos.push(fifo);
         }
         fs::create_dir(dir.path().join("dir")).unwrap();
@@ -132,9 +122,7 @@ impl Bench {
             .output()
             .unwrap();
         let file = |name: &str| fs::read(self.dir.path().join(name)).ok();
-        let variable = String::from_utf8_lossy(&file("variable").unwrap_or_default())
-            .trim_end()
-            .to_string();
+        let variable = String::from_utf8_lossy(&file("variable").unwrap_or_default()).trim_end().to_string();
         let handed = file("handed");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let did = match (self.moved(value), &handed) {
@@ -144,12 +132,7 @@ impl Bench {
             (Some(_), None) => panic!("{value:?}: tokens moved and no recipe ran: {said}"),
         };
         let handed = MakeFlags::parse(&OsString::from_vec(handed.unwrap_or_default()));
-        Run {
-            did,
-            handed,
-            variable,
-            said,
-        }
+        Run { did, handed, variable, said }
     }
 
     /// Empties the FIFOs and tells from what they hold which was read and which was written.
@@ -183,22 +166,14 @@ impl Bench {
         match Auth::parse(text) {
             Ok(Auth::Pipe { read, write }) => {
                 let read = NUMBERS.iter().position(|&(known, also)| read == known || read == also);
-                let write = NUMBERS
-                    .iter()
-                    .position(|&(known, also)| write == known || write == also);
+                let write = NUMBERS.iter().position(|&(known, also)| write == known || write == also);
                 match (read, write) {
-                    (Some(read), Some(write)) => Did::Joined {
-                        read: LETTERS[read],
-                        write: LETTERS[write],
-                    },
+                    (Some(read), Some(write)) => Did::Joined { read: LETTERS[read], write: LETTERS[write] },
                     _ => Did::Alone,
                 }
             }
             Ok(Auth::Fifo(path)) if knows_fifo => match self.letter(&path) {
-                Some(letter) => Did::Joined {
-                    read: letter,
-                    write: letter,
-                },
+                Some(letter) => Did::Joined { read: letter, write: letter },
                 None => Did::Alone,
             },
             // make 4.3 stops at what it can't read: "internal error: invalid --jobserver-auth string".
@@ -211,9 +186,7 @@ impl Bench {
     fn letter(&self, path: &Path) -> Option<char> {
         let names = |index: usize| [LETTERS[index].to_string(), ODD_NAMES[index].to_string()];
         let dir: PathBuf = self.dir.path().into();
-        (0..3)
-            .find(|&index| names(index).iter().any(|name| dir.join(name) == path))
-            .map(|index| LETTERS[index])
+        (0..3).find(|&index| names(index).iter().any(|name| dir.join(name) == path)).map(|index| LETTERS[index])
     }
 }
 

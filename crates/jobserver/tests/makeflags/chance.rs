@@ -18,9 +18,8 @@ pub(crate) fn made(count: usize, with_paths: bool) -> Vec<Made> {
 fn make_one(chance: &mut Chance, with_paths: bool) -> Made {
     let mut refused_by_4_4 = false;
     let mut value = chance.pick(&["", "", " ", "\t", "\n "]).to_string();
-    value += chance.pick(&[
-        "k", "ks", "n", "kj8", "j", "kI dir", "kI AUTH", "l 9999", "-k", "V=1", "-", r"\k", "w", "",
-    ]);
+    value +=
+        chance.pick(&["k", "ks", "n", "kj8", "j", "kI dir", "kI AUTH", "l 9999", "-k", "V=1", "-", r"\k", "w", ""]);
     for _ in 0..chance.below(5) {
         value += chance.pick(&[" ", " ", " ", "  ", "\t", " \t "]);
         match chance.below(8) {
@@ -30,28 +29,12 @@ fn make_one(chance: &mut Chance, with_paths: bool) -> Made {
             6 => value += chance.pick(OPTIONS),
             _ if chance.below(4) == 0 => {
                 refused_by_4_4 = true;
-                value += chance.pick(&[
-                    "-Z",
-                    "--bogus=1",
-                    "--jobserver-=3,4",
-                    "--jobserver-auth=",
-                    "-j8k",
-                    "--jobs=",
-                ]);
+                value += chance.pick(&["-Z", "--bogus=1", "--jobserver-=3,4", "--jobserver-auth=", "-j8k", "--jobs="]);
             }
             _ => value += "-s",
         }
     }
-    value += chance.pick(&[
-        "",
-        "",
-        "",
-        " --",
-        " -- V=AUTH",
-        " -- AUTH",
-        " -- V=1  W=AUTH -j",
-        r" -- V=a\ b\\\ AUTH",
-    ]);
+    value += chance.pick(&["", "", "", " --", " -- V=AUTH", " -- AUTH", " -- V=1  W=AUTH -j", r" -- V=a\ b\\\ AUTH"]);
     let ended = value.contains(" -- ") || value.ends_with(" --");
     if !ended && chance.below(12) == 0 {
         refused_by_4_4 = true;
@@ -60,11 +43,7 @@ fn make_one(chance: &mut Chance, with_paths: bool) -> Made {
     while let Some(at) = value.find("AUTH") {
         let auth = auth(chance, with_paths);
         // As an argument or a value only what is one word.
-        let word = if auth.contains(r"\ ") {
-            auth
-        } else {
-            auth.split(' ').next().unwrap()
-        };
+        let word = if auth.contains(r"\ ") { auth } else { auth.split(' ').next().unwrap() };
         value.replace_range(at..at + 4, word);
     }
     Made { value, refused_by_4_4 }

@@ -100,6 +100,12 @@ pub(crate) const ALIKE: &[&str] = &[
     "--jobs=8 --jobserver-auth=3,4",
     "--jobs 8 --jobserver-auth=3,4 --jobs",
     "-j4",
+    // Once ours are out, neighbours must not mean more than before.
+    "-l --jobserver-auth=3,4 5000",
+    "l --jobs 5000 --jobserver-auth=3,4 .5",
+    "-j8 k --jobserver-auth=3,4",
+    "j8 n --jobserver-auth=3,4",
+    "-j8 \n-kV=1 --jobserver-auth=3,4",
     // Dry runs join as well.
     "n --jobserver-auth=3,4",
     "-kn --jobserver-auth=3,4",
@@ -208,11 +214,7 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         make_4_3: A,
         make_4_4: A,
         ours: Did::Alone,
-        values: &[
-            "--jobserver-auth=3,4x",
-            r"--jobserver-auth=3,\ 4",
-            "--jobserver-auth=3,4,5",
-        ],
+        values: &["--jobserver-auth=3,4x", r"--jobserver-auth=3,\ 4", "--jobserver-auth=3,4,5"],
     },
     Difference {
         why: "make expands references to variables, whose values are not known here",

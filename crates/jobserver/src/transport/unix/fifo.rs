@@ -32,11 +32,7 @@ impl PrivateFifo {
         };
         let folder = create_folder(&parent)?;
         let path = folder.join("fifo");
-        let fifo = PrivateFifo {
-            folder,
-            path,
-            owner: process::id(),
-        };
+        let fifo = PrivateFifo { folder, path, owner: process::id() };
         sys::make_fifo(&CString::new(fifo.path.as_os_str().as_bytes())?).map_err(|error| at(&fifo.path, error))?;
         Ok(fifo)
     }
@@ -73,9 +69,7 @@ pub(super) fn is_memory_device(device: u64) -> bool {
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) fn is_memory_device(device: u64) -> bool {
-    ["/dev/null", "/dev/zero"]
-        .iter()
-        .any(|path| fs::metadata(path).is_ok_and(|known| known.rdev() == device))
+    ["/dev/null", "/dev/zero"].iter().any(|path| fs::metadata(path).is_ok_and(|known| known.rdev() == device))
 }
 
 fn checked(parent: &Path) -> io::Result<PathBuf> {

@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::fd::AsRawFd;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::OnceLock;
 
 use super::super::Access;
@@ -26,13 +27,7 @@ impl Transport {
         }
         let write = pipe::open_path(path, true)?;
         let route = Route::Path(path.to_path_buf());
-        Ok(Transport {
-            read,
-            write,
-            write_blocks: false,
-            spare: OnceLock::new(),
-            route,
-        })
+        Ok(Transport { read, write, write_blocks: AtomicBool::new(false), spare: OnceLock::new(), route })
     }
 
     pub(crate) fn open(auth: &Auth, access: Access) -> Result<Transport, Error> {
@@ -41,9 +36,7 @@ impl Transport {
                 Transport::open_path(path).map_err(|error| Error::CannotOpenPath(path.display().to_string(), error))
             }
             &Auth::Pipe { read, write } => Transport::open_numbers(read, write, access),
-            Auth::Semaphore(name) => Err(Error::CannotParse(format!(
-                "expected `fifo:PATH` or `R,W`, found `{name}`"
-            ))),
+            Auth::Semaphore(name) => Err(Error::CannotParse(format!("expected `fifo:PATH` or `R,W`, found `{name}`"))),
         }
     }
 
@@ -52,45 +45,25 @@ impl Transport {
             return Err(Error::NegativeFd(negative));
         }
         // That one of them is something else by now says more than that the other is closed.
-        match (
-            check_number(read, End::Read, access),
-            check_number(write, End::Write, access),
-        ) {
+        match (check_number(read, End::Read, access), check_number(write, End::Write, access)) {
             (Err(error @ Error::NotAPipe(..)), _) | (_, Err(error @ Error::NotAPipe(..))) => return Err(error),
             (read, write) => read.and(write)?,
         }
         let route = Route::Ends(OnceLock::new());
         let opened = open_anew(read, End::Read, access)
             .map_err(|error| (read, error))
-            .and_then(|file| {
-                Ok((
-                    file,
-                    open_anew(write, End::Write, access).map_err(|error| (write, error))?,
-                ))
-            });
+            .and_then(|file| Ok((file, open_anew(write, End::Write, access).map_err(|error| (write, error))?)));
         match (opened, access) {
             (Ok((read, write)), _) => {
                 // On systems where it is a duplicate the flags are not ours to set.
-                let write_blocks = !has_nonblock(&write);
-                Ok(Transport {
-                    read,
-                    write,
-                    write_blocks,
-                    spare: OnceLock::new(),
-                    route,
-                })
+                let write_blocks = AtomicBool::new(!has_nonblock(&write));
+                Ok(Transport { read, write, write_blocks, spare: OnceLock::new(), route })
             }
             (Err((fd, error)), Access::Checked) => Err(Error::CannotOpenFd(fd, error)),
             (Err(_), Access::Vouched { .. }) => {
                 let duplicate = |fd| sys::duplicate(fd).map_err(|error| Error::CannotOpenFd(fd, error));
                 let (read, write) = (duplicate(read)?, duplicate(write)?);
-                Ok(Transport {
-                    read,
-                    write,
-                    write_blocks: true,
-                    spare: OnceLock::new(),
-                    route,
-                })
+                Ok(Transport { read, write, write_blocks: AtomicBool::new(true), spare: OnceLock::new(), route })
             }
         }
     }
@@ -112,6 +85,10 @@ fn check_number(fd: i32, end: End, access: Access) -> Result<(), Error> {
         Access::Vouched { only_pipes: false } => is_pipe || is_device || kind == libc::S_IFSOCK,
         Access::Checked => is_pipe || is_device,
     };
+    if !fits && kind == libc::S_IFSOCK && access == Access::Checked {
+        // It may well be the jobserver.
+        return Err(Error::CannotOpenFd(fd, io::Error::new(io::ErrorKind::Unsupported, "it is a socket")));
+    }
     if !fits {
         return Err(Error::NotAPipe(fd, None));
     }
@@ -121,10 +98,7 @@ fn check_number(fd: i32, end: End, access: Access) -> Result<(), Error> {
         _ => (libc::O_WRONLY, "it is open for writing only"),
     };
     if access == Access::Checked && mode == unfit {
-        return Err(Error::CannotOpenFd(
-            fd,
-            io::Error::new(io::ErrorKind::InvalidInput, text),
-        ));
+        return Err(Error::CannotOpenFd(fd, io::Error::new(io::ErrorKind::InvalidInput, text)));
     }
     Ok(())
 }
@@ -141,10 +115,7 @@ fn open_anew(fd: i32, end: End, access: Access) -> io::Result<File> {
         return Err(io::ErrorKind::Unsupported.into());
     }
     let mut options = std::fs::OpenOptions::new();
-    let file = options
-        .read(end != End::Write)
-        .write(end == End::Write)
-        .open(format!("/dev/fd/{fd}"))?;
+    let file = options.read(end != End::Write).write(end == End::Write).open(format!("/dev/fd/{fd}"))?;
     // Some systems ignore O_CLOEXEC when they duplicate.
     sys::set_cloexec(file.as_fd(), true)?;
     Ok(file)

@@ -19,7 +19,9 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use self::pipe::End;
 use self::wake::retry;
@@ -29,8 +31,8 @@ use crate::auth::Auth;
 pub(crate) use self::fifo::PrivateFifo;
 pub(crate) use self::wake::Waker;
 
-/// How long a full pipe may refuse a token before the release fails, in milliseconds.
-const RELEASE_PATIENCE: i32 = 1000;
+/// How long a full pipe may refuse a token before the release fails.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) struct Transport {
@@ -38,7 +40,7 @@ pub(crate) struct Transport {
     read: File,
     write: File,
     /// Whether `write` is shared and may block.
-    write_blocks: bool,
+    write_blocks: AtomicBool,
     /// The file of `read` once more, non-blocking; `None`: can't be had.
     spare: OnceLock<Option<File>>,
     route: Route,
@@ -62,7 +64,7 @@ impl Transport {
         Ok(Transport {
             read,
             write,
-            write_blocks: false,
+            write_blocks: AtomicBool::new(false),
             spare: OnceLock::new(),
             route: Route::Ends(OnceLock::new()),
         })
@@ -88,13 +90,7 @@ impl Transport {
         pipe::seed(&write, limit)?;
         sys::set_nonblocking(write.as_fd(), false)?;
         let route = Route::Ends(OnceLock::new());
-        Ok(Transport {
-            read,
-            write,
-            write_blocks: true,
-            spare: OnceLock::new(),
-            route,
-        })
+        Ok(Transport { read, write, write_blocks: AtomicBool::new(true), spare: OnceLock::new(), route })
     }
 
     /// A pool without a name and without `/proc`: five open files on one FIFO.
@@ -106,13 +102,13 @@ impl Transport {
         let read = pipe::open_path(fifo.path(), false)?;
         let spare = pipe::open_path(fifo.path(), true)?;
         let ends = (
-            pipe::above_stdio(std::fs::OpenOptions::new().read(true).open(fifo.path())?)?,
-            pipe::above_stdio(std::fs::OpenOptions::new().write(true).open(fifo.path())?)?,
+            sys::above_stdio(std::fs::OpenOptions::new().read(true).open(fifo.path())?)?,
+            sys::above_stdio(std::fs::OpenOptions::new().write(true).open(fifo.path())?)?,
         );
         Ok(Transport {
             read,
             write,
-            write_blocks: false,
+            write_blocks: AtomicBool::new(false),
             spare: OnceLock::from(Some(spare)),
             route: Route::Ends(OnceLock::from(Arc::new(ends))),
         })
@@ -167,16 +163,14 @@ impl Transport {
     }
 
     pub(crate) fn release(&self, token: Token) -> io::Result<()> {
-        if self.write_blocks {
-            self.wait_for_room()?;
-        }
+        let mut refused_since = None;
         loop {
-            match (&self.write).write(&[token.0]) {
-                Ok(1) => return Ok(()),
-                Ok(_) => return Err(io::ErrorKind::WriteZero.into()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_for_room()?,
-                Err(error) => return Err(error),
+            match self.write_token(token) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.wait_for_room(*refused_since.get_or_insert_with(Instant::now))?;
+                }
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                result => return result.map(drop),
             }
         }
     }
@@ -198,10 +192,7 @@ impl Transport {
                 route.get_or_init(|| made).clone()
             }
         };
-        let auth = Auth::Pipe {
-            read: ends.0.as_raw_fd(),
-            write: ends.1.as_raw_fd(),
-        };
+        let auth = Auth::Pipe { read: ends.0.as_raw_fd(), write: ends.1.as_raw_fd() };
         // The command owns the ends as well: their numbers stay theirs however long it waits and whoever drops the
         // client.
         sys::before_exec(command, move || {
@@ -216,22 +207,26 @@ impl Transport {
             let file = pipe::reopen(file.as_raw_fd(), end)?;
             // make before 4.3 breaks on a write end that doesn't block.
             sys::set_nonblocking(file.as_fd(), false)?;
-            Ok(file)
+            Ok::<_, io::Error>(file)
         };
-        // Where nothing can be opened anew the child shares what we have.
-        let shared = |file: &File, _: io::Error| file.try_clone();
-        let read = fresh(&self.read, End::Read).or_else(|error| shared(&self.read, error))?;
-        let write = fresh(&self.write, End::Write).or_else(|error| shared(&self.write, error))?;
-        Ok((pipe::above_stdio(read)?, pipe::above_stdio(write)?))
+        // Where nothing can be opened anew the child shares what we have, which must not surprise it either.
+        let read = fresh(&self.read, End::Read).or_else(|_| self.read.try_clone())?;
+        let write = fresh(&self.write, End::Write).or_else(|_| {
+            if !self.write_blocks.swap(true, Ordering::Relaxed) {
+                sys::set_nonblocking(self.write.as_fd(), false)?;
+            }
+            self.write.try_clone()
+        })?;
+        Ok((read, write))
     }
 
     fn spare(&self) -> Option<&File> {
         let open = || match (pipe::reopen(self.read.as_raw_fd(), End::ReadNow), &self.route) {
             (Ok(file), _) => Some(file),
             // Without /proc the path does as well, unless something else stands there by now.
-            (Err(_), Route::Path(path)) => pipe::open_path(path, true)
-                .ok()
-                .filter(|file| pipe::same_file(file, &self.read)),
+            (Err(_), Route::Path(path)) => {
+                pipe::open_path(path, true).ok().filter(|file| pipe::same_file(file, &self.read))
+            }
             (Err(_), Route::Ends(_)) => None,
         };
         self.spare.get_or_init(open).as_ref()
@@ -259,14 +254,34 @@ impl Transport {
         }
     }
 
-    fn wait_for_room(&self) -> io::Result<()> {
-        match retry(|| sys::poll(&mut [sys::pollfd(&self.write, libc::POLLOUT)], RELEASE_PATIENCE))? {
-            0 => Err(io::Error::new(
-                io::ErrorKind::WouldBlock,
-                "the jobserver's pipe is full: more tokens were given back than it has room for",
-            )),
-            _ => Ok(()),
+    /// Writes a token without waiting.
+    fn write_token(&self, token: Token) -> io::Result<usize> {
+        if !self.write_blocks.load(Ordering::Relaxed) {
+            return retry(|| (&self.write).write(&[token.0]));
         }
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        match retry(|| sys::write_byte_now(self.write.as_fd(), token.0)) {
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EINVAL | libc::ENOSYS)) => {}
+            result => return result,
+        }
+        // For poll a pipe has room once a whole page is free, so a write after it can't block.
+        match retry(|| sys::poll(&mut [sys::pollfd(&self.write, libc::POLLOUT)], 0))? {
+            0 => Err(io::ErrorKind::WouldBlock.into()),
+            _ => retry(|| (&self.write).write(&[token.0])),
+        }
+    }
+
+    fn wait_for_room(&self, refused_since: Instant) -> io::Result<()> {
+        let left = RELEASE_PATIENCE.saturating_sub(refused_since.elapsed());
+        let left = i32::try_from(left.as_millis()).unwrap_or(i32::MAX);
+        let room = left > 0 && retry(|| sys::poll(&mut [sys::pollfd(&self.write, libc::POLLOUT)], left))? > 0;
+        if room {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::WouldBlock,
+            "the jobserver's pipe is full: more tokens were given back than it has room for",
+        ))
     }
 }
 
@@ -284,8 +299,5 @@ fn read_token(mut file: &File) -> io::Result<Token> {
 }
 
 fn end_of_file() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::UnexpectedEof,
-        "the jobserver is gone: its pipe has no writer any more",
-    )
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the jobserver is gone: its pipe has no writer any more")
 }

@@ -6,7 +6,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -26,7 +27,9 @@ pub(super) enum End {
 /// socket. EACCES: the pipe of another user. ENOENT: /proc isn't mounted.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn reopen(fd: i32, end: End) -> io::Result<File> {
-    let file = open_end(Path::new(&format!("/proc/self/fd/{fd}")), end)?;
+    let mut options = OpenOptions::new();
+    options.read(end != End::Write).write(end == End::Write).custom_flags(libc::O_NONBLOCK);
+    let file = sys::above_stdio(options.open(format!("/proc/self/fd/{fd}"))?)?;
     if end == End::Read {
         // It was opened with O_NONBLOCK because a plain O_RDONLY waits for a writer, who may be gone.
         sys::set_nonblocking(file.as_fd(), false)?;
@@ -39,21 +42,13 @@ pub(super) fn reopen(_fd: i32, _end: End) -> io::Result<File> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-fn open_end(path: &Path, end: End) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(end != End::Write).write(end == End::Write);
-    options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
-}
-
 /// Opens a named pipe in the way that never waits for a peer: for reading and writing at once (0.1 does the same).
 pub(super) fn open_path(path: &Path, nonblocking: bool) -> io::Result<File> {
     let flags = if nonblocking { libc::O_NONBLOCK } else { 0 };
     // O_NOCTTY: a terminal in a hostile or stale MAKEFLAGS must not become ours.
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .custom_flags(flags | libc::O_NOCTTY)
-        .open(path)
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(flags | libc::O_NOCTTY);
+    sys::above_stdio(options.open(path)?)
 }
 
 /// Whether two descriptors stand for the same file.
@@ -62,15 +57,6 @@ pub(super) fn same_file(one: &File, other: &File) -> bool {
         (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
         _ => false,
     }
-}
-
-/// Moves a descriptor above standard error, so that a child's standard streams never land on it.
-pub(super) fn above_stdio(file: File) -> io::Result<File> {
-    if file.as_raw_fd() > 2 {
-        return Ok(file);
-    }
-    // The standard library duplicates to 3 or above.
-    file.try_clone()
 }
 
 /// The largest number of tokens a pool on a pipe can have on this system.

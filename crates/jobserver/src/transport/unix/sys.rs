@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -24,7 +24,7 @@ pub(super) fn pipe() -> io::Result<(File, File)> {
     let mut fds: [c_int; 2] = [-1; 2];
     // SAFETY: the kernel writes two numbers into an array of two.
     check(unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) })?;
-    Ok((own(fds[0]), own(fds[1])))
+    Ok((own(fds[0])?, own(fds[1])?))
 }
 
 /// As above, on macOS and others without pipe2: a fork in another thread between the calls leaks the ends to its child.
@@ -40,7 +40,7 @@ pub(super) fn pipe() -> io::Result<(File, File)> {
     let mut fds: [c_int; 2] = [-1; 2];
     // SAFETY: the kernel writes two numbers into an array of two.
     check(unsafe { libc::pipe(fds.as_mut_ptr()) })?;
-    let (read, write) = (own(fds[0]), own(fds[1]));
+    let (read, write) = (own(fds[0])?, own(fds[1])?);
     set_cloexec(read.as_fd(), true)?;
     set_cloexec(write.as_fd(), true)?;
     Ok((read, write))
@@ -55,11 +55,7 @@ pub(super) fn status_flags(fd: RawFd) -> io::Result<c_int> {
 /// Sets or clears `O_NONBLOCK` on an open file that is ours alone; all other flags stay.
 pub(super) fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     let old = status_flags(fd.as_raw_fd())?;
-    let new = if on {
-        old | libc::O_NONBLOCK
-    } else {
-        old & !libc::O_NONBLOCK
-    };
+    let new = if on { old | libc::O_NONBLOCK } else { old & !libc::O_NONBLOCK };
     if new != old {
         // SAFETY: F_SETFL takes an int.
         check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, new) })?;
@@ -71,11 +67,7 @@ pub(super) fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
 pub(super) fn set_cloexec(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     // SAFETY: F_GETFD reads no memory of ours.
     let old = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFD) })?;
-    let new = if on {
-        old | libc::FD_CLOEXEC
-    } else {
-        old & !libc::FD_CLOEXEC
-    };
+    let new = if on { old | libc::FD_CLOEXEC } else { old & !libc::FD_CLOEXEC };
     if new != old {
         // SAFETY: F_SETFD takes an int.
         check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, new) })?;
@@ -148,6 +140,28 @@ pub(super) fn splice_byte(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Resul
     usize::try_from(moved).map_err(|_| io::Error::last_os_error())
 }
 
+/// Writes one byte without ever blocking, whatever the flags of `to` are; EOPNOTSUPP, EINVAL or ENOSYS where the kernel
+/// can't do that with this file (pipes: since Linux 5.5 or so).
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn write_byte_now(to: BorrowedFd<'_>, byte: u8) -> io::Result<usize> {
+    let part = libc::iovec { iov_base: std::ptr::addr_of!(byte) as *mut libc::c_void, iov_len: 1 };
+    let nowhere: libc::c_long = -1; // no offset: a stream
+    let flags: c_int = libc::RWF_NOWAIT;
+    // SAFETY: one part, alive for the call, which only reads it. By number, since old C libraries lack the function.
+    let written = unsafe {
+        libc::syscall(
+            libc::SYS_pwritev2,
+            to.as_raw_fd(),
+            std::ptr::addr_of!(part),
+            1 as libc::c_long,
+            nowhere,
+            nowhere,
+            flags,
+        )
+    };
+    usize::try_from(written).map_err(|_| io::Error::last_os_error())
+}
+
 /// Makes a FIFO that only this user can open.
 pub(super) fn make_fifo(path: &std::ffi::CStr) -> io::Result<()> {
     // SAFETY: a string that ends with NUL.
@@ -158,23 +172,20 @@ pub(super) fn make_fifo(path: &std::ffi::CStr) -> io::Result<()> {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn eventfd() -> io::Result<File> {
     // SAFETY: takes two ints.
-    check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) }).map(own)
+    check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) }).and_then(own)
 }
 
 /// A new epoll set, close-on-exec.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(super) fn epoll_create() -> io::Result<OwnedFd> {
+pub(super) fn epoll_create() -> io::Result<File> {
     // SAFETY: takes an int.
-    check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) }).map(|fd| own(fd).into())
+    check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) }).and_then(own)
 }
 
 /// Adds `fd` to the set, for these events.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn epoll_add(set: BorrowedFd<'_>, fd: BorrowedFd<'_>, events: c_int) -> io::Result<()> {
-    let mut event = libc::epoll_event {
-        events: events as u32,
-        u64: fd.as_raw_fd() as u64,
-    };
+    let mut event = libc::epoll_event { events: events as u32, u64: fd.as_raw_fd() as u64 };
     // SAFETY: one event, alive for the call.
     check(unsafe { libc::epoll_ctl(set.as_raw_fd(), libc::EPOLL_CTL_ADD, fd.as_raw_fd(), &mut event) }).map(drop)
 }
@@ -207,9 +218,19 @@ where
     unsafe { command.pre_exec(step) };
 }
 
-fn own(fd: c_int) -> File {
+fn own(fd: c_int) -> io::Result<File> {
     // SAFETY: called with a descriptor that the kernel has just made for us and that nobody else knows.
-    unsafe { File::from_raw_fd(fd) }
+    above_stdio(unsafe { File::from_raw_fd(fd) })
+}
+
+/// Moves a file of ours above standard error. In a process without standard streams the kernel hands out their numbers,
+/// and then `println!` would write tokens, and a child's streams would land on the pool.
+pub(super) fn above_stdio(file: File) -> io::Result<File> {
+    if file.as_raw_fd() > 2 {
+        return Ok(file);
+    }
+    // The standard library duplicates to 3 or above.
+    file.try_clone()
 }
 
 fn check(result: c_int) -> io::Result<c_int> {
@@ -222,9 +243,5 @@ fn check(result: c_int) -> io::Result<c_int> {
 
 /// The same as `File::as_fd`, for one file or none in `poll`'s form.
 pub(super) fn pollfd(fd: &impl AsFd, events: libc::c_short) -> libc::pollfd {
-    libc::pollfd {
-        fd: fd.as_fd().as_raw_fd(),
-        events,
-        revents: 0,
-    }
+    libc::pollfd { fd: fd.as_fd().as_raw_fd(), events, revents: 0 }
 }

@@ -10,10 +10,7 @@ use super::*;
 /// As on a system without `/dev/fd`: nothing can be opened anew, all flags belong to others.
 fn shared(tokens: usize) -> Transport {
     let pipe = Transport::on_shared_pipe(tokens).unwrap();
-    Transport {
-        spare: OnceLock::from(None),
-        ..pipe
-    }
+    Transport { spare: OnceLock::from(None), ..pipe }
 }
 
 fn use_all(transport: &Transport, tokens: usize) {
@@ -34,9 +31,7 @@ fn a_pool_on_a_nameless_fifo_works_and_leaves_no_file() {
     use_all(&transport, 4);
     let mut command = Command::new("sh");
     let auth = transport.hand_to(&mut command).unwrap();
-    let Auth::Pipe { read, write } = auth else {
-        panic!("{auth}")
-    };
+    let Auth::Pipe { read, write } = auth else { panic!("{auth}") };
     let script = format!("dd bs=1 count=1 <&{read} >&{write} 2>/dev/null");
     assert!(command.args(["-c", &script]).status().unwrap().success());
     assert_eq!(transport.available().unwrap(), 4);
@@ -77,10 +72,7 @@ fn a_waiter_on_a_shared_pipe_can_be_woken() {
 #[test]
 fn a_full_pipe_refuses_a_token_with_an_error_and_never_blocks() {
     for write_blocks in [true, false] {
-        let transport = Transport {
-            write_blocks,
-            ..shared(0)
-        };
+        let transport = Transport { write_blocks: AtomicBool::new(write_blocks), ..shared(0) };
         sys::set_nonblocking(transport.write.as_fd(), true).unwrap();
         while (&transport.write).write(&[b'+'; 4096]).is_ok() {}
         sys::set_nonblocking(transport.write.as_fd(), !write_blocks).unwrap();
@@ -106,16 +98,8 @@ fn a_pool_without_a_writer_is_an_error_and_not_a_token() {
     drop(write);
     let (_, write) = sys::pipe().unwrap();
     let spare = OnceLock::new();
-    let transport = Transport {
-        read,
-        write,
-        write_blocks: true,
-        spare,
-        route: Route::Ends(OnceLock::new()),
-    };
+    let transport =
+        Transport { read, write, write_blocks: AtomicBool::new(true), spare, route: Route::Ends(OnceLock::new()) };
     assert_eq!(transport.acquire().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
-    assert_eq!(
-        transport.try_acquire().unwrap_err().kind(),
-        io::ErrorKind::UnexpectedEof
-    );
+    assert_eq!(transport.try_acquire().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
 }

@@ -20,7 +20,7 @@ pub(crate) struct Waker {
     trigger: Option<File>,
     /// `woken` is in it for good, a token's descriptor while somebody waits.
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    set: Option<std::os::fd::OwnedFd>,
+    set: Option<File>,
 }
 
 impl Waker {
@@ -35,11 +35,7 @@ impl Waker {
             sys::epoll_add(set.as_fd(), woken.as_fd(), libc::EPOLLIN)?;
             Ok(set)
         });
-        Ok(Waker {
-            woken,
-            trigger: None,
-            set: set.ok(),
-        })
+        Ok(Waker { woken, trigger: None, set: set.ok() })
     }
 
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -83,10 +79,7 @@ impl Waker {
                 return waited;
             }
         }
-        let mut fds = [
-            sys::pollfd(&tokens, libc::POLLIN),
-            sys::pollfd(&self.woken, libc::POLLIN),
-        ];
+        let mut fds = [sys::pollfd(&tokens, libc::POLLIN), sys::pollfd(&self.woken, libc::POLLIN)];
         retry(|| sys::poll(&mut fds, -1)).map(drop)
     }
 }

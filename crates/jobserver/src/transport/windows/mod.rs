@@ -49,10 +49,7 @@ impl Transport {
                 return Ok(Transport { semaphore, name });
             }
         }
-        Err(io::Error::new(
-            io::ErrorKind::AlreadyExists,
-            "found no name for a semaphore that isn't taken already",
-        ))
+        Err(io::Error::new(io::ErrorKind::AlreadyExists, "found no name for a semaphore that isn't taken already"))
     }
 
     /// Nothing is said by [`Access`] here: a name can be reached by everyone who is allowed to, and by nobody else.
@@ -64,15 +61,10 @@ impl Transport {
             return Err(FromEnvErrorInner::CannotOpenPath(auth.to_string(), error));
         };
         if name.contains('\0') {
-            return Err(FromEnvErrorInner::CannotParse(
-                "the name of a semaphore can't contain a NUL".to_string(),
-            ));
+            return Err(FromEnvErrorInner::CannotParse("the name of a semaphore can't contain a NUL".to_string()));
         }
         match sys::open_semaphore(name) {
-            Ok(semaphore) => Ok(Transport {
-                semaphore,
-                name: name.clone(),
-            }),
+            Ok(semaphore) => Ok(Transport { semaphore, name: name.clone() }),
             Err(error) => Err(FromEnvErrorInner::CannotOpenPath(name.clone(), error)),
         }
     }
@@ -121,9 +113,7 @@ pub(crate) struct Waker {
 
 impl Waker {
     pub(crate) fn new() -> io::Result<Waker> {
-        Ok(Waker {
-            event: sys::create_event()?,
-        })
+        Ok(Waker { event: sys::create_event()? })
     }
 
     pub(crate) fn wake(&self) {
@@ -139,10 +129,7 @@ pub(crate) enum PrivateFifo {}
 
 impl PrivateFifo {
     pub(crate) fn create(_parent: Option<&Path>) -> io::Result<PrivateFifo> {
-        Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "this platform has no jobserver on a named pipe",
-        ))
+        Err(io::Error::new(io::ErrorKind::Unsupported, "this platform has no jobserver on a named pipe"))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -257,16 +244,11 @@ mod tests {
     fn what_is_no_semaphore_is_refused_with_its_reason() {
         let open = |auth| Transport::open(&auth, Access::Checked).unwrap_err();
         for auth in [Auth::Pipe { read: 3, write: 4 }, Auth::Fifo("/tmp/GMfifo1".into())] {
-            let FromEnvErrorInner::CannotOpenPath(name, error) = open(auth.clone()) else {
-                panic!("{auth}")
-            };
+            let FromEnvErrorInner::CannotOpenPath(name, error) = open(auth.clone()) else { panic!("{auth}") };
             assert_eq!(name, auth.to_string());
             assert!(error.to_string().contains("MSYS2"), "{error}");
         }
-        assert!(matches!(
-            open(Auth::Semaphore("a\0b".into())),
-            FromEnvErrorInner::CannotParse(_)
-        ));
+        assert!(matches!(open(Auth::Semaphore("a\0b".into())), FromEnvErrorInner::CannotParse(_)));
         let gone = random_name().unwrap();
         let FromEnvErrorInner::CannotOpenPath(name, error) = open(Auth::Semaphore(gone.clone())) else {
             panic!("{gone}")
@@ -276,10 +258,7 @@ mod tests {
 
     #[test]
     fn a_named_pipe_is_refused() {
-        assert_eq!(
-            PrivateFifo::create(None).unwrap_err().kind(),
-            io::ErrorKind::Unsupported
-        );
+        assert_eq!(PrivateFifo::create(None).unwrap_err().kind(), io::ErrorKind::Unsupported);
     }
 
     #[test]

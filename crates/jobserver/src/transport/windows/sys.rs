@@ -84,9 +84,7 @@ pub(super) fn wait<const N: usize>(objects: [BorrowedHandle<'_>; N], millisecond
         // WAIT_OBJECT_0 is 0.
         index if (index as usize) < N => Ok(Some(index as usize)),
         // WAIT_ABANDONED_0 and above: only mutexes are ever abandoned, and there are none here.
-        other => Err(io::Error::other(format!(
-            "waiting for a jobserver token ended in the unknown state {other:#x}"
-        ))),
+        other => Err(io::Error::other(format!("waiting for a jobserver token ended in the unknown state {other:#x}"))),
     }
 }
 
@@ -112,9 +110,7 @@ pub(super) fn random(bytes: &mut [u8]) -> io::Result<()> {
     // SAFETY: no algorithm is named, as this flag wants it; pointer and length are those of one slice.
     let status = unsafe { BCryptGenRandom(ptr::null_mut(), start, length, BCRYPT_USE_SYSTEM_PREFERRED_RNG) };
     if status < 0 {
-        return Err(io::Error::other(format!(
-            "the system has no random numbers (status {status:#x})"
-        )));
+        return Err(io::Error::other(format!("the system has no random numbers (status {status:#x})")));
     }
     Ok(())
 }
