@@ -64,26 +64,15 @@ impl Actor {
         // An actor that runs as another user writes there, too.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let result = dir.path().join("said");
-        File::create(&result)
-            .unwrap()
-            .set_permissions(fs::Permissions::from_mode(0o666))
-            .unwrap();
+        File::create(&result).unwrap().set_permissions(fs::Permissions::from_mode(0o666)).unwrap();
         let stderr = File::create(dir.path().join("stderr")).unwrap();
         let mut command = Command::new(program);
         command.args([which.name(), scenario]).arg(&result);
         for name in ["CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS"] {
             command.env_remove(name);
         }
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(stderr)
-            .process_group(0);
-        Actor {
-            command,
-            given: Vec::new(),
-            dir,
-        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).process_group(0);
+        Actor { command, given: Vec::new(), dir }
     }
 
     /// One more argument of the scenario.
@@ -126,11 +115,7 @@ impl Actor {
 
     /// Starts it.
     pub fn start(self) -> Running {
-        let Actor {
-            mut command,
-            given,
-            dir,
-        } = self;
+        let Actor { mut command, given, dir } = self;
         let program: OsString = command.get_program().into();
         sys::give(&mut command, given);
         let child = command.spawn().unwrap_or_else(|error| {

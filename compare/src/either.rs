@@ -89,10 +89,7 @@ macro_rules! implement {
                 // SAFETY: a scenario's process owns no descriptor that it cares about beside those it was given.
                 let found = unsafe { $krate::Client::from_env_ext(check_pipe) };
                 let client = found.client.map_err(|error| format!("{:?}", error.kind()));
-                Joined {
-                    client,
-                    var: found.var,
-                }
+                Joined { client, var: found.var }
             }
             fn connect() -> Result<Self, String> {
                 $connect()

@@ -95,9 +95,7 @@ impl Pipe {
 
     /// Lets the actor inherit it.
     pub fn give(&self, actor: Actor) -> Actor {
-        actor
-            .give(self.read.try_clone().unwrap(), READ)
-            .give(self.write.try_clone().unwrap(), WRITE)
+        actor.give(self.read.try_clone().unwrap(), READ).give(self.write.try_clone().unwrap(), WRITE)
     }
 
     /// How many tokens lie in it.

@@ -40,11 +40,7 @@ pub fn set_capacity(pipe: &File, bytes: usize) -> io::Result<()> {
 pub fn set_nonblocking(file: &File, on: bool) -> io::Result<()> {
     // SAFETY: reads no memory of ours.
     let old = check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) })?;
-    let new = if on {
-        old | libc::O_NONBLOCK
-    } else {
-        old & !libc::O_NONBLOCK
-    };
+    let new = if on { old | libc::O_NONBLOCK } else { old & !libc::O_NONBLOCK };
     // SAFETY: takes an int.
     check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFL, new) }).map(drop)
 }
@@ -123,10 +119,7 @@ pub fn kill_group(leader: u32) {
 
 /// Lets this process open `count` files.
 pub fn allow_files(count: u64) -> io::Result<()> {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: writes one struct.
     check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) })?;
     limit.rlim_cur = limit.rlim_cur.max(count).min(limit.rlim_max);

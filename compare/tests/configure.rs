@@ -27,26 +27,16 @@ fn a_child_never_gets_a_file_that_has_the_numbers_by_now() {
 #[test]
 fn an_inherited_pool_is_handed_on_after_its_numbers_were_reused() {
     let pipe = Pipe::new(3);
-    let run = |which| {
-        pipe.give(actor(which, "reuse-inherited"))
-            .env("MAKEFLAGS", Pipe::auth())
-            .run()
-    };
+    let run = |which| pipe.give(actor(which, "reuse-inherited")).env("MAKEFLAGS", Pipe::auth()).run();
     // Upstream names the old numbers, which the child finds closed, beside two that nobody told it of.
-    assert_eq!(
-        run(Upstream),
-        Ending::said("2 descriptors; named: closed and closed, ? free")
-    );
+    assert_eq!(run(Upstream), Ending::said("2 descriptors; named: closed and closed, ? free"));
     assert_eq!(run(Ours), Ending::said(THE_POOL));
 }
 
 #[test]
 fn a_process_without_standard_streams_can_hand_its_pool_on() {
     let upstream = actor(Upstream, "closed-stdio").run();
-    assert_eq!(
-        upstream,
-        Ending::said("0 descriptors; named: /dev/null and /dev/null, ? free")
-    );
+    assert_eq!(upstream, Ending::said("0 descriptors; named: /dev/null and /dev/null, ? free"));
     assert_eq!(actor(Ours, "closed-stdio").run(), Ending::said(THE_POOL));
 }
 
@@ -56,10 +46,7 @@ fn what_a_process_without_standard_streams_prints_makes_no_tokens() {
     // Eleven bytes more.
     assert_eq!(actor(Upstream, "print").run(), Ending::said("14 of 3 tokens free"));
     assert_eq!(actor(Ours, "print").run(), Ending::said("3 of 3 tokens free"));
-    assert_eq!(
-        actor(Ours, "print").env("MAKEFLAGS", inherited.auth()).run(),
-        Ending::said("3 of 3 tokens free")
-    );
+    assert_eq!(actor(Ours, "print").env("MAKEFLAGS", inherited.auth()).run(), Ending::said("3 of 3 tokens free"));
 }
 
 // Here both do right.
@@ -78,12 +65,7 @@ fn a_configured_child_gets_two_descriptors_and_another_one_none() {
 #[test]
 fn an_inherited_pipe_is_handed_on() {
     let pipe = Pipe::new(3);
-    let run = |which| {
-        pipe.give(actor(which, "children"))
-            .arg("inherited")
-            .env("MAKEFLAGS", Pipe::auth())
-            .run()
-    };
+    let run = |which| pipe.give(actor(which, "children")).arg("inherited").env("MAKEFLAGS", Pipe::auth()).run();
     let both = "configured: 4 descriptors; named: pipe and pipe, 3 free; other: 2 descriptors; named: nothing";
     assert_eq!(run(Upstream), Ending::said(both));
     assert_eq!(run(Ours), Ending::said(both));

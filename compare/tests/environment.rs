@@ -16,9 +16,7 @@ fn actor(which: Which, scenario: &str) -> Actor {
 
 /// What joining says with these variables.
 fn join(which: Which, variables: &[(&str, &str)]) -> String {
-    let actor = variables
-        .iter()
-        .fold(actor(which, "join"), |actor, (name, value)| actor.env(name, value));
+    let actor = variables.iter().fold(actor(which, "join"), |actor, (name, value)| actor.env(name, value));
     match actor.arg("pipe").run() {
         Ending::Said(said) => said,
         other => panic!("{other:?}"),
@@ -27,9 +25,7 @@ fn join(which: Which, variables: &[(&str, &str)]) -> String {
 
 fn join_makeflags(which: Which, makeflags: &str) -> String {
     let said = join(which, &[("MAKEFLAGS", makeflags)]);
-    said.strip_suffix(&format!(" by MAKEFLAGS={makeflags}"))
-        .unwrap()
-        .to_string()
+    said.strip_suffix(&format!(" by MAKEFLAGS={makeflags}")).unwrap().to_string()
 }
 
 #[test]
@@ -77,10 +73,7 @@ fn a_variable_without_a_good_jobserver_hides_none() {
     ] {
         let variables = [("CARGO_MAKEFLAGS", cargo), ("MAKEFLAGS", makeflags.as_str())];
         assert_eq!(join(Upstream, &variables), format!("{kind} by CARGO_MAKEFLAGS={cargo}"));
-        assert_eq!(
-            join(Ours, &variables),
-            format!("joined 2 free by MAKEFLAGS={makeflags}")
-        );
+        assert_eq!(join(Ours, &variables), format!("joined 2 free by MAKEFLAGS={makeflags}"));
         // Without a good one both say the same.
         let alone = [("CARGO_MAKEFLAGS", cargo)];
         assert_eq!(join(Ours, &alone), join(Upstream, &alone));
@@ -96,12 +89,7 @@ fn without_any_variable_none_is_named() {
 #[test]
 fn the_users_makeflags_are_overwritten_as_ever_and_kept_by_the_new_method() {
     fn makeflags(command: &Command) -> String {
-        let value = command
-            .get_envs()
-            .find(|(name, _)| *name == "MAKEFLAGS")
-            .unwrap()
-            .1
-            .unwrap();
+        let value = command.get_envs().find(|(name, _)| *name == "MAKEFLAGS").unwrap().1.unwrap();
         value.to_string_lossy().into_owned()
     }
     fn overwritten<J: Jobserver>() -> String {
@@ -111,22 +99,13 @@ fn the_users_makeflags_are_overwritten_as_ever_and_kept_by_the_new_method() {
         makeflags(&command)
     }
     for value in [overwritten::<upstream::Client>(), overwritten::<jobserver::Client>()] {
-        assert!(
-            value.starts_with("-j --jobserver-fds=") && !value.contains("CFLAGS"),
-            "{value}"
-        );
+        assert!(value.starts_with("-j --jobserver-fds=") && !value.contains("CFLAGS"), "{value}");
     }
     let mut command = Command::new("make");
     command.env("MAKEFLAGS", "k -- CFLAGS=-O2");
-    jobserver::Client::new(3)
-        .unwrap()
-        .join_make(&mut command, Some(4))
-        .unwrap();
+    jobserver::Client::new(3).unwrap().join_make(&mut command, Some(4)).unwrap();
     let value = makeflags(&command);
-    assert!(
-        value.starts_with("k -j4 --jobserver-fds=") && value.ends_with(" -- CFLAGS=-O2"),
-        "{value}"
-    );
+    assert!(value.starts_with("k -j4 --jobserver-fds=") && value.ends_with(" -- CFLAGS=-O2"), "{value}");
 }
 
 #[test]
@@ -140,16 +119,10 @@ fn what_is_no_jobserver_is_never_read_nor_written() {
     };
     let by_number = |which, file: &File| {
         let actor = actor(which, "steal").env("MAKEFLAGS", Pipe::auth());
-        actor
-            .give(file.try_clone().unwrap(), READ)
-            .give(file.try_clone().unwrap(), WRITE)
-            .run()
+        actor.give(file.try_clone().unwrap(), READ).give(file.try_clone().unwrap(), WRITE).run()
     };
-    let by_path = |which, path: &str| {
-        actor(which, "steal")
-            .env("MAKEFLAGS", format!("--jobserver-auth=fifo:{path}"))
-            .run()
-    };
+    let by_path =
+        |which, path: &str| actor(which, "steal").env("MAKEFLAGS", format!("--jobserver-auth=fifo:{path}")).run();
     let stolen = Ending::said("joined; took a token; put one there");
 
     let user = file();
@@ -158,10 +131,7 @@ fn what_is_no_jobserver_is_never_read_nor_written() {
     let mut user = file();
     user.seek(SeekFrom::Start(7)).unwrap();
     assert_eq!(by_number(Ours, &user), Ending::said("refused: NotAPipe"));
-    assert_eq!(
-        (user.stream_position().unwrap(), fs::read(&path).unwrap()),
-        (7, text.to_vec())
-    );
+    assert_eq!((user.stream_position().unwrap(), fs::read(&path).unwrap()), (7, text.to_vec()));
 
     let name = path.to_str().unwrap();
     file();
@@ -197,9 +167,7 @@ fn what_is_no_jobserver_is_never_read_nor_written() {
 fn a_socket_is_a_pool_that_only_from_env_joins() {
     let (mut server, client) = UnixStream::pair().unwrap();
     let give = |actor: Actor| {
-        let actor = actor
-            .give(client.try_clone().unwrap(), READ)
-            .give(client.try_clone().unwrap(), WRITE);
+        let actor = actor.give(client.try_clone().unwrap(), READ).give(client.try_clone().unwrap(), WRITE);
         actor.env("MAKEFLAGS", Pipe::auth())
     };
     server.write_all(b"+++").unwrap();
@@ -218,12 +186,7 @@ fn a_socket_is_a_pool_that_only_from_env_joins() {
 #[test]
 fn connect_says_that_from_env_can_use_the_pipe_of_another_user() {
     let pipe = Pipe::new(3).closed_to_others();
-    let run = |scenario| {
-        pipe.give(actor(Ours, scenario))
-            .env("MAKEFLAGS", Pipe::auth())
-            .as_nobody()
-            .run()
-    };
+    let run = |scenario| pipe.give(actor(Ours, scenario)).env("MAKEFLAGS", Pipe::auth()).as_nobody().run();
     match run("connect") {
         Ending::Said(said) => assert!(said.contains("400") && said.contains("from_env"), "{said}"),
         other => panic!("{other:?}"),

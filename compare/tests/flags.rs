@@ -37,10 +37,7 @@ fn a_token_wakes_only_the_one_who_takes_it_even_after_try_acquire() {
             let ours = measure(program, Ours, style, way);
             println!("{style:?} {way:?}: upstream {upstream}, ours {ours} wake-ups a token");
             assert!(ours <= 1.1, "{style:?} {way:?}: {ours} wake-ups a token");
-            assert!(
-                upstream > 5.0,
-                "{style:?} {way:?}: upstream has only {upstream} wake-ups a token"
-            );
+            assert!(upstream > 5.0, "{style:?} {way:?}: upstream has only {upstream} wake-ups a token");
         }
     }
 }
@@ -77,13 +74,9 @@ fn who_shares_the_pool_sees_no_flag_change() {
     for which in [Upstream, Ours] {
         let fifo = Fifo::new(3);
         let (stdin, _ends_with_this) = compare::sys::pipe().unwrap();
-        let keeper = actor(which, "keep")
-            .stdin(stdin)
-            .give(fifo.file.try_clone().unwrap(), READ);
+        let keeper = actor(which, "keep").stdin(stdin).give(fifo.file.try_clone().unwrap(), READ);
         let keeper = keeper.start().wait_until_ready();
-        let user = actor(which, "use-everything")
-            .arg(keeper.pid())
-            .env("MAKEFLAGS", fifo.auth());
+        let user = actor(which, "use-everything").arg(keeper.pid()).env("MAKEFLAGS", fifo.auth());
         assert_eq!(user.run(), Ending::said(UNCHANGED), "FIFO, {which:?}");
         assert_eq!(fifo.free(), 3);
 
@@ -91,10 +84,7 @@ fn who_shares_the_pool_sees_no_flag_change() {
         let (stdin, _ends_with_this) = compare::sys::pipe().unwrap();
         let keeper = pipe.give(actor(which, "keep").stdin(stdin)).start().wait_until_ready();
         let before = [READ, WRITE].map(|fd| procfs::fd_flags(keeper.pid(), fd));
-        let user = pipe
-            .give(actor(which, "use-everything"))
-            .arg(keeper.pid())
-            .env("MAKEFLAGS", Pipe::auth());
+        let user = pipe.give(actor(which, "use-everything")).arg(keeper.pid()).env("MAKEFLAGS", Pipe::auth());
         assert_eq!(user.run(), Ending::said(UNCHANGED), "pipe, {which:?}");
         assert_eq!([READ, WRITE].map(|fd| procfs::fd_flags(keeper.pid(), fd)), before);
         assert_eq!(pipe.free(), 3);
@@ -107,11 +97,7 @@ fn a_pipe_that_cannot_be_opened_anew_keeps_its_flags_and_has_a_try_acquire() {
         let pipe = Pipe::new(3).closed_to_others();
         let (stdin, _ends_with_this) = compare::sys::pipe().unwrap();
         let keeper = pipe.give(actor(which, "keep").stdin(stdin)).start().wait_until_ready();
-        let user = |scenario| {
-            pipe.give(actor(which, scenario))
-                .as_nobody()
-                .env("MAKEFLAGS", Pipe::auth())
-        };
+        let user = |scenario| pipe.give(actor(which, scenario)).as_nobody().env("MAKEFLAGS", Pipe::auth());
         // Seen from here: another user may not look into the keeper's /proc.
         let before = [READ, WRITE].map(|fd| procfs::fd_flags(keeper.pid(), fd));
         assert_eq!(user("try").run(), Ending::said(answer));
@@ -125,8 +111,5 @@ fn a_child_gets_descriptors_that_block_even_without_proc() {
     let run = |which| actor(which, "without-proc").run();
     let upstream = "try_acquire: Err(Unsupported); reading blocks, writing blocks";
     assert_eq!(run(Upstream), Ending::said(upstream));
-    assert_eq!(
-        run(Ours),
-        Ending::said("try_acquire: Ok(true); reading blocks, writing blocks")
-    );
+    assert_eq!(run(Ours), Ending::said("try_acquire: Ok(true); reading blocks, writing blocks"));
 }

@@ -14,20 +14,14 @@ const ALL_IS_WELL: &str = "no thread is left; 1 of 1 tokens free";
 
 #[test]
 fn no_signal_handler_is_installed() {
-    assert_eq!(
-        actor(Upstream, "sigusr1").run(),
-        Ending::said("a handler of the crate's")
-    );
+    assert_eq!(actor(Upstream, "sigusr1").run(), Ending::said("a handler of the crate's"));
     assert_eq!(actor(Ours, "sigusr1").run(), Ending::said("the default action"));
 }
 
 // Upstream tries for a second and leaves the thread behind, which then takes a token that nobody asked for.
 #[test]
 fn it_ends_where_signals_are_blocked() {
-    assert_eq!(
-        actor(Upstream, "masked").run(),
-        Ending::said("a thread left behind took a token; 0 of 1 tokens free")
-    );
+    assert_eq!(actor(Upstream, "masked").run(), Ending::said("a thread left behind took a token; 0 of 1 tokens free"));
     assert_eq!(actor(Ours, "masked").run(), Ending::said(ALL_IS_WELL));
 }
 

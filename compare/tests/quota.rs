@@ -19,12 +19,7 @@ fn a_user_whose_pipes_are_small_by_now_gets_an_error_or_a_pool_that_works() {
         assert_eq!(quota(Ours, tokens).run(), well(), "{tokens}");
     }
     assert_eq!(quota(Upstream, 5_000).glance(), Ending::Hung);
-    let Ending::Said(ours) = quota(Ours, 5_000).run() else {
-        panic!("ours hangs or dies")
-    };
-    assert!(
-        ours.starts_with("PermissionDenied: a jobserver of 5000 tokens can't be made"),
-        "{ours}"
-    );
+    let Ending::Said(ours) = quota(Ours, 5_000).run() else { panic!("ours hangs or dies") };
+    assert!(ours.starts_with("PermissionDenied: a jobserver of 5000 tokens can't be made"), "{ours}");
     assert!(ours.contains("/proc/sys/fs/pipe-user-pages-soft"), "{ours}");
 }

@@ -17,9 +17,7 @@ fn full_and_refusing() -> Pipe {
 }
 
 fn on(pipe: &Pipe, which: Which, scenario: &str) -> Actor {
-    pipe.give(actor(which, scenario))
-        .env("MAKEFLAGS", Pipe::auth())
-        .as_nobody()
+    pipe.give(actor(which, scenario)).env("MAKEFLAGS", Pipe::auth()).as_nobody()
 }
 
 #[test]
@@ -31,10 +29,7 @@ fn a_full_pipe_is_waited_for() {
     // Where the pipe can be opened anew upstream waits as well.
     for which in [Upstream, Ours] {
         let pipe = Pipe::of_one_page(4096);
-        let actor = pipe
-            .give(actor(which, "full"))
-            .arg("drained")
-            .env("MAKEFLAGS", Pipe::auth());
+        let actor = pipe.give(actor(which, "full")).arg("drained").env("MAKEFLAGS", Pipe::auth());
         assert_eq!(actor.run(), Ending::said("0 lost, error kept: None"), "{which:?}");
     }
 }
@@ -47,18 +42,10 @@ fn a_token_that_can_never_be_given_back_is_reported() {
 
     // Upstream waits for ever where the pipe could be opened anew.
     let pipe = Pipe::of_one_page(4096);
-    let run = |which| {
-        pipe.give(actor(which, "full"))
-            .arg("never")
-            .env("MAKEFLAGS", Pipe::auth())
-    };
+    let run = |which| pipe.give(actor(which, "full")).arg("never").env("MAKEFLAGS", Pipe::auth());
     assert_eq!(run(Upstream).glance(), Ending::Hung);
     let pipe = Pipe::of_one_page(4096);
-    let run = |which| {
-        pipe.give(actor(which, "full"))
-            .arg("never")
-            .env("MAKEFLAGS", Pipe::auth())
-    };
+    let run = |which| pipe.give(actor(which, "full")).arg("never").env("MAKEFLAGS", Pipe::auth());
     assert_eq!(run(Ours).run(), Ending::said("1 lost, error kept: Some(WouldBlock)"));
 }
 
@@ -68,17 +55,10 @@ fn ten_thousand_signals_cost_no_token() {
         let fifo = Fifo::new(0);
         sys::set_capacity(&fifo.file, 4096).unwrap();
         fifo.fill(4096);
-        actor(which, "signals")
-            .arg(fifo.path().display())
-            .arg(times)
-            .env("MAKEFLAGS", fifo.auth())
-            .run()
+        actor(which, "signals").arg(fifo.path().display()).arg(times).env("MAKEFLAGS", fifo.auth()).run()
     };
     assert_eq!(run(Upstream, 1), Ending::said("1 lost"));
-    assert_eq!(
-        run(Ours, if compare::long() { 50_000 } else { 10_000 }),
-        Ending::said("0 lost")
-    );
+    assert_eq!(run(Ours, if compare::long() { 50_000 } else { 10_000 }), Ending::said("0 lost"));
 }
 
 // A page that holds any token counts as full in poll's eyes, but takes further ones.
@@ -86,10 +66,6 @@ fn ten_thousand_signals_cost_no_token() {
 fn a_shared_pipe_of_one_page_takes_its_tokens_back() {
     for which in [Upstream, Ours] {
         let pipe = Pipe::of_one_page(3).closed_to_others();
-        assert_eq!(
-            on(&pipe, which, "give-back").run(),
-            Ending::said("0 lost, error kept: None"),
-            "{which:?}"
-        );
+        assert_eq!(on(&pipe, which, "give-back").run(), Ending::said("0 lost, error kept: None"), "{which:?}");
     }
 }

@@ -71,8 +71,6 @@ fn a_pool_on_a_named_pipe_has_every_size_as_well() {
     for tokens in [1, 4_097, 61_442, 65_536, 65_537, 1_044_480] {
         assert_eq!(served(tokens), well(), "{tokens}");
     }
-    let Ending::Said(said) = served(1_044_481) else {
-        panic!("ours hangs or dies")
-    };
+    let Ending::Said(said) = served(1_044_481) else { panic!("ours hangs or dies") };
     assert!(said.contains("the limit of a pipe here is 1044480"), "{said}");
 }

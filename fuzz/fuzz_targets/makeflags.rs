@@ -11,9 +11,7 @@ fuzz_target!(|data: &[u8]| {
     let flags = MakeFlags::parse(OsStr::from_bytes(data));
     let left = flags.without_jobserver();
     for auth in [Auth::Pipe { read: 3, write: 4 }, Auth::Fifo("/tmp/p".into())] {
-        let written = flags
-            .with_jobserver(&auth, Some(4))
-            .expect("a plain auth can be written");
+        let written = flags.with_jobserver(&auth, Some(4)).expect("a plain auth can be written");
         let joined = MakeFlags::parse(&written);
         assert_eq!(joined.jobserver(), Some(&*auth.to_os_string()));
         assert_eq!(joined.dry_run(), flags.dry_run());

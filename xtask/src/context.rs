@@ -30,10 +30,7 @@ impl Context {
         for variable in JOBSERVER_VARIABLES {
             env::remove_var(variable);
         }
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .expect("xtask is in a workspace")
-            .to_path_buf();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in a workspace").to_path_buf();
         let library = library.unwrap_or_else(|| root.join("crates/jobserver"));
         let library = fs::canonicalize(&library).with_context(|| format!("--library {}", library.display()))?;
         let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
@@ -41,12 +38,7 @@ impl Context {
         sh.change_dir(&root);
         let scratch = root.join(target).join("xtask");
         fs::create_dir_all(&scratch)?;
-        Ok(Context {
-            sh,
-            root,
-            library,
-            scratch,
-        })
+        Ok(Context { sh, root, library, scratch })
     }
 
     /// A folder for generated packages, kept from run to run. Its builds go to `target` within it.
@@ -64,32 +56,21 @@ impl Context {
     /// `cargo ARGS...` for the package in `dir`, which has a target directory of its own.
     pub(crate) fn cargo_in(&self, dir: &Path, minutes: u32, args: &[&str]) -> Cmd<'_> {
         let (command, rest) = args.split_first().expect("cargo has a subcommand");
-        let cargo = self
-            .cargo(minutes, &[command])
-            .arg("--manifest-path")
-            .arg(dir.join("Cargo.toml"))
-            .args(rest);
+        let cargo = self.cargo(minutes, &[command]).arg("--manifest-path").arg(dir.join("Cargo.toml")).args(rest);
         cargo.env("CARGO_TARGET_DIR", dir.join("target"))
     }
 
     /// `PROGRAM`, stopped with all its descendants after `minutes`.
     pub(crate) fn bounded(&self, minutes: u32, program: &str) -> Cmd<'_> {
         // A process group of its own lets everything be stopped, but would be out of reach of a person's Ctrl-C.
-        let group = if io::stdin().is_terminal() {
-            Some("--foreground")
-        } else {
-            None
-        };
+        let group = if io::stdin().is_terminal() { Some("--foreground") } else { None };
         let limit = format!("{minutes}m");
         cmd!(self.sh, "timeout --kill-after=10s {group...} {limit} {program}")
     }
 
     /// What `cargo metadata` says of the package in `dir`.
     pub(crate) fn metadata(&self, dir: &Path) -> Result<Value> {
-        let text = self
-            .cargo_in(dir, 5, &["metadata", "--format-version=1"])
-            .quiet()
-            .read()?;
+        let text = self.cargo_in(dir, 5, &["metadata", "--format-version=1"]).quiet().read()?;
         Ok(serde_json::from_str(&text)?)
     }
 
@@ -105,12 +86,7 @@ impl Context {
             "{} should use {manifest} as its only `jobserver`, but has {found:?}",
             dir.display()
         );
-        println!(
-            "{} uses one `jobserver`: {} at {}",
-            dir.display(),
-            found[0].0,
-            found[0].1
-        );
+        println!("{} uses one `jobserver`: {} at {}", dir.display(), found[0].0, found[0].1);
         Ok(())
     }
 }

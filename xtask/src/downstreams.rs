@@ -66,10 +66,7 @@ fn generate(context: &Context) -> Result<PathBuf> {
         context.library
     );
     write(&package.join("Cargo.toml"), manifest)?;
-    write(
-        &package.join("build.rs"),
-        BUILD_SCRIPT.replace("FILES", &C_FILES.to_string()),
-    )?;
+    write(&package.join("build.rs"), BUILD_SCRIPT.replace("FILES", &C_FILES.to_string()))?;
     write(&package.join("src/lib.rs"), "")?;
     write(&package.join("Makefile"), MAKEFILE)?;
     write(&package.join("free_tokens.py"), FREE_TOKENS)?;
@@ -105,10 +102,7 @@ fn build(context: &Context, package: &Path, make: &Program, style: Option<&str>)
     let name = format!("{} {}", make.folder, style.unwrap_or("pipe"));
     println!("{name}: {jobs} files compiled, {most} at once at most; {free} of 3 tokens in the pool at the end");
     ensure!(jobs == C_FILES, "{name}: {jobs} jobs were recorded, not {C_FILES}");
-    ensure!(
-        (2..=4).contains(&most),
-        "{name}: {most} compilers ran at once in a pool of 4 slots"
-    );
+    ensure!((2..=4).contains(&most), "{name}: {most} compilers ran at once in a pool of 4 slots");
     ensure!(free == "3", "{name}: {free} of 3 tokens are in the pool at the end");
     Ok(())
 }

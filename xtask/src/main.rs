@@ -11,6 +11,8 @@ mod api;
 mod clients;
 mod context;
 mod downstreams;
+mod fuzz;
+mod mixed;
 mod real_builds;
 mod root;
 mod targets;
@@ -35,7 +37,7 @@ enum Chore {
     Clients,
     /// Run every test.
     Test {
-        /// Also what takes long: real downstreams, and type-checks for other platforms.
+        /// Also what takes long: large downstreams, type-checks for other platforms, fuzzing, longer races.
         #[arg(long)]
         all: bool,
     },
@@ -52,6 +54,10 @@ enum Chore {
     /// Type-check the library for Windows, macOS, FreeBSD and wasm.
     #[command(visible_alias = "check-windows")]
     CheckTargets,
+    /// Fuzz the parsers, a minute each.
+    Fuzz,
+    /// Build examples/mixed as the README says, and fail if ever more jobs ran than slots.
+    Mixed,
 }
 
 fn main() -> ExitCode {
@@ -74,5 +80,7 @@ fn run(args: Args) -> anyhow::Result<()> {
         Chore::Downstreams { all: false } => downstreams::run(&context),
         Chore::Downstreams { all: true } => downstreams::run(&context).and_then(|()| real_builds::run(&context)),
         Chore::CheckTargets => targets::run(&context),
+        Chore::Fuzz => fuzz::run(&context),
+        Chore::Mixed => mixed::run(&context),
     }
 }

@@ -19,11 +19,7 @@ pub(crate) fn run(context: &Context) -> Result<()> {
     context.cargo_in(&package, 15, &["build", "--quiet"]).run()?;
     println!("zstd-sys and libgit2-sys are built");
 
-    let has_openssl = cmd!(context.sh, "pkg-config --exists openssl")
-        .quiet()
-        .ignore_stderr()
-        .run()
-        .is_ok();
+    let has_openssl = cmd!(context.sh, "pkg-config --exists openssl").quiet().ignore_stderr().run().is_ok();
     if !has_openssl {
         root::install(context, &["pkg-config", "libssl-dev"], "type-checking cargo")?;
     }
@@ -53,8 +49,5 @@ fn generate(context: &Context, name: &str, dependencies: &str) -> Result<PathBuf
 fn cargo_version(context: &Context) -> Result<String> {
     let said = cmd!(context.sh, "rustc --version").read()?;
     let minor = said.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
-    Ok(format!(
-        "0.{}",
-        minor.with_context(|| format!("rustc says {said:?}"))? + 1
-    ))
+    Ok(format!("0.{}", minor.with_context(|| format!("rustc says {said:?}"))? + 1))
 }

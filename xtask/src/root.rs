@@ -14,15 +14,9 @@ pub(crate) fn install(context: &Context, packages: &[&str], what_for: &str) -> R
     let is_root = cmd!(sh, "id -u").quiet().read()? == "0";
     let has_apt = cmd!(sh, "apt-get --version").quiet().ignore_stdout().run().is_ok();
     if !is_root || !has_apt {
-        bail!(
-            "{what_for} needs {}; on Debian, as root: {command}",
-            packages.join(", ")
-        );
+        bail!("{what_for} needs {}; on Debian, as root: {command}", packages.join(", "));
     }
-    cmd!(sh, "apt-get update -q")
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .ignore_stdout()
-        .run()?;
+    cmd!(sh, "apt-get update -q").env("DEBIAN_FRONTEND", "noninteractive").ignore_stdout().run()?;
     cmd!(sh, "apt-get install -q -y --no-install-recommends {packages...}")
         .env("DEBIAN_FRONTEND", "noninteractive")
         .ignore_stdout()
@@ -33,9 +27,5 @@ pub(crate) fn install(context: &Context, packages: &[&str], what_for: &str) -> R
 /// Whether the Debian package is installed.
 pub(crate) fn is_installed(context: &Context, package: &str) -> bool {
     let status = cmd!(context.sh, "dpkg-query --show").args(["--showformat=${db:Status-Status}", package]);
-    status
-        .quiet()
-        .ignore_stderr()
-        .read()
-        .is_ok_and(|status| status == "installed")
+    status.quiet().ignore_stderr().read().is_ok_and(|status| status == "installed")
 }

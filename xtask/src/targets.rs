@@ -10,21 +10,14 @@ use xshell::cmd;
 use crate::context::Context;
 use crate::root;
 
-const TARGETS: [&str; 4] = [
-    "x86_64-pc-windows-gnu",
-    "wasm32-unknown-unknown",
-    "aarch64-apple-darwin",
-    "x86_64-unknown-freebsd",
-];
+const TARGETS: [&str; 4] =
+    ["x86_64-pc-windows-gnu", "wasm32-unknown-unknown", "aarch64-apple-darwin", "x86_64-unknown-freebsd"];
 
 const PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 
 /// Checks each target, and prints which.
 pub(crate) fn run(context: &Context) -> Result<()> {
-    let missing: Vec<&str> = PACKAGES
-        .into_iter()
-        .filter(|package| !root::is_installed(context, package))
-        .collect();
+    let missing: Vec<&str> = PACKAGES.into_iter().filter(|package| !root::is_installed(context, package)).collect();
     if !missing.is_empty() {
         root::install(context, &missing, "type-checking for other platforms")?;
     }
@@ -35,15 +28,7 @@ pub(crate) fn run(context: &Context) -> Result<()> {
         // `cargo rustc` gives `-D warnings` to the library alone: the standard library has warnings of its own.
         let check = context
             .bounded(10, "/usr/bin/cargo")
-            .args([
-                "rustc",
-                "--quiet",
-                "--lib",
-                "--profile=check",
-                "-Zbuild-std=std,panic_abort",
-                "--target",
-                target,
-            ])
+            .args(["rustc", "--quiet", "--lib", "--profile=check", "-Zbuild-std=std,panic_abort", "--target", target])
             .arg("--manifest-path")
             .arg(context.library.join("Cargo.toml"))
             .args(["--", "-D", "warnings"])
@@ -58,11 +43,7 @@ pub(crate) fn run(context: &Context) -> Result<()> {
             wrong.push(target);
         }
     }
-    ensure!(
-        wrong.is_empty(),
-        "the library does not compile for {}",
-        wrong.join(", ")
-    );
+    ensure!(wrong.is_empty(), "the library does not compile for {}", wrong.join(", "));
     println!("checked with {version}: {}", TARGETS.join(", "));
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{ensure, Context as _, Result};
 
 use crate::context::Context;
-use crate::{api, clients, downstreams, real_builds, targets, upstream_tests};
+use crate::{api, clients, downstreams, fuzz, mixed, real_builds, targets, upstream_tests};
 
 /// Runs all of it; with `all` also what takes longer than a person waits.
 pub(crate) fn run(context: &Context, all: bool) -> Result<()> {
@@ -18,30 +18,25 @@ pub(crate) fn run(context: &Context, all: bool) -> Result<()> {
     steps.step("clients", || clients::run(context))?;
     steps.step("testkit", || cargo(&["test", "-p", "testkit"]))?;
     steps.step("library", || cargo(&["test", "-p", "jobserver"]))?;
-    steps.step("library without default features", || {
-        cargo(&["check", "-p", "jobserver", "--no-default-features"])
-    })?;
+    steps.step("library without default features", || cargo(&["check", "-p", "jobserver", "--no-default-features"]))?;
     steps.step("command", || cargo(&["test", "-p", "jobserver-cli"]))?;
     steps.step("xtask", || cargo(&["test", "-p", "xtask"]))?;
     steps.step("compare", || {
         let manifest = "compare/Cargo.toml";
         ensure!(context.root.join(manifest).exists(), "{manifest} is missing");
-        cargo(&["test", "--manifest-path", manifest])
+        let longer = all.then_some(("JOBSERVER_TEST_ALL", "1"));
+        Ok(context.cargo(20, &["test", "--manifest-path", manifest]).envs(longer).run()?)
     })?;
     steps.step("upstream's tests", || upstream_tests::run(context))?;
     steps.step("public API", || api::run(context))?;
     steps.step("downstream: cc under make", || downstreams::run(context))?;
+    steps.step("the mixed example", || mixed::run(context))?;
     if all {
-        steps.step("downstreams: zstd-sys, libgit2-sys, cargo", || {
-            real_builds::run(context)
-        })?;
+        steps.step("downstreams: zstd-sys, libgit2-sys, cargo", || real_builds::run(context))?;
         steps.step("other targets", || targets::run(context))?;
+        steps.step("fuzzing", || fuzz::run(context))?;
     }
-    println!(
-        "\n{} steps passed, 0 failed, in {} s",
-        steps.passed,
-        start.elapsed().as_secs()
-    );
+    println!("\n{} steps passed, 0 failed, in {} s", steps.passed, start.elapsed().as_secs());
     Ok(())
 }
 
@@ -60,10 +55,7 @@ impl Steps {
                 self.passed += 1;
                 println!("=== {name}: passed in {seconds:.1} s");
             }
-            Err(_) => println!(
-                "=== {name}: FAILED after {seconds:.1} s\n\n{} steps passed, 1 failed",
-                self.passed
-            ),
+            Err(_) => println!("=== {name}: FAILED after {seconds:.1} s\n\n{} steps passed, 1 failed", self.passed),
         }
         result.with_context(|| format!("step `{name}` failed"))
     }

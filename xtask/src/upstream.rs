@@ -30,14 +30,8 @@ pub(crate) fn fetch(context: &Context) -> Result<Upstream> {
     write(&dependent.join("Cargo.toml"), manifest)?;
     write(&dependent.join("src/lib.rs"), "")?;
     let metadata = context.metadata(&dependent)?;
-    let package = packages(&metadata, "jobserver")
-        .next()
-        .context("cargo metadata shows no `jobserver`")?;
-    let manifest = PathBuf::from(
-        package["manifest_path"]
-            .as_str()
-            .context("cargo metadata shows no manifest_path")?,
-    );
+    let package = packages(&metadata, "jobserver").next().context("cargo metadata shows no `jobserver`")?;
+    let manifest = PathBuf::from(package["manifest_path"].as_str().context("cargo metadata shows no manifest_path")?);
     let source = manifest.parent().context("a manifest has a folder")?.to_path_buf();
     Ok(Upstream { dependent, source })
 }

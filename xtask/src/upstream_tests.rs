@@ -15,31 +15,11 @@ use crate::upstream::{self, Upstream};
 /// The test files of 0.1.35. `client` prints a line for each of its tests and runs them in each style that make has;
 /// the two that print nothing are one test each, judged by their exit status.
 const FILES: [File; 5] = [
-    File {
-        name: "client",
-        tests: 7,
-        report: Report::LinePerTest,
-    },
-    File {
-        name: "client-of-myself",
-        tests: 1,
-        report: Report::ExitStatus,
-    },
-    File {
-        name: "helper",
-        tests: 3,
-        report: Report::Harness,
-    },
-    File {
-        name: "make-as-a-client",
-        tests: 1,
-        report: Report::ExitStatus,
-    },
-    File {
-        name: "server",
-        tests: 8,
-        report: Report::Harness,
-    },
+    File { name: "client", tests: 7, report: Report::LinePerTest },
+    File { name: "client-of-myself", tests: 1, report: Report::ExitStatus },
+    File { name: "helper", tests: 3, report: Report::Harness },
+    File { name: "make-as-a-client", tests: 1, report: Report::ExitStatus },
+    File { name: "server", tests: 8, report: Report::Harness },
 ];
 
 struct File {
@@ -92,10 +72,7 @@ pub(crate) fn run(context: &Context) -> Result<()> {
         }
     }
     println!("{table}{passed} of {expected} tests of {} passed", upstream::VERSION);
-    ensure!(
-        wrong == 0,
-        "{wrong} runs of upstream's test files failed, or ran fewer tests than the files hold"
-    );
+    ensure!(wrong == 0, "{wrong} runs of upstream's test files failed, or ran fewer tests than the files hold");
     Ok(())
 }
 
@@ -143,15 +120,9 @@ fn same_bytes(upstream: &Upstream, package: &Path, name: &str) -> Result<()> {
 }
 
 fn run_file(context: &Context, package: &Path, program: &clients::Program, name: &str) -> Result<(bool, String)> {
-    let test = context
-        .cargo_in(package, 5, &["test", "--quiet", "--test", name])
-        .env("MAKE", program.path());
+    let test = context.cargo_in(package, 5, &["test", "--quiet", "--test", name]).env("MAKE", program.path());
     // With `CI` set `client` refuses a make without styles; make 4.3 has none.
-    let test = if program.folder == MAKE_4_3.folder {
-        test.env_remove("CI")
-    } else {
-        test.env("CI", "1")
-    };
+    let test = if program.folder == MAKE_4_3.folder { test.env_remove("CI") } else { test.env("CI", "1") };
     let output = test.quiet().ignore_status().output()?;
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     text += &String::from_utf8_lossy(&output.stderr);
@@ -181,11 +152,7 @@ fn count<'a>(file: &File, styles: &[&'a str], succeeded: bool, output: &str) -> 
             let of_style = |style: &'a str| {
                 // A make that has one style only gets no flag, and its lines do not name it.
                 let name = if styles.len() > 1 { style } else { "" };
-                let lines = || {
-                    output
-                        .lines()
-                        .filter(|line| line.starts_with("test ") && line.contains(name))
-                };
+                let lines = || output.lines().filter(|line| line.starts_with("test ") && line.contains(name));
                 let passed = lines().filter(|line| line.ends_with(" ... ok")).count();
                 let failed = lines().filter(|line| line.ends_with(" ... FAIL")).count();
                 (style, Counts { passed, failed })
@@ -200,15 +167,9 @@ mod tests {
     use super::*;
 
     fn counts(report: Report, styles: &[&'static str], succeeded: bool, output: &str) -> Vec<(usize, usize)> {
-        let file = File {
-            name: "file",
-            tests: 1,
-            report,
-        };
+        let file = File { name: "file", tests: 1, report };
         let rows = count(&file, styles, succeeded, output);
-        rows.into_iter()
-            .map(|(_, counts)| (counts.passed, counts.failed))
-            .collect()
+        rows.into_iter().map(|(_, counts)| (counts.passed, counts.failed)).collect()
     }
 
     #[test]
@@ -221,14 +182,8 @@ mod tests {
     #[test]
     fn lines_of_one_style_are_counted_apart_from_the_other() {
         let output = "test a --jobserver-style=fifo ... ok\ntest a --jobserver-style=pipe ... FAIL\ntest result: ok\n";
-        assert_eq!(
-            counts(Report::LinePerTest, &["fifo", "pipe"], false, output),
-            [(1, 0), (0, 1)]
-        );
-        assert_eq!(
-            counts(Report::LinePerTest, &["pipe"], true, "test a  ... ok\n"),
-            [(1, 0)]
-        );
+        assert_eq!(counts(Report::LinePerTest, &["fifo", "pipe"], false, output), [(1, 0), (0, 1)]);
+        assert_eq!(counts(Report::LinePerTest, &["pipe"], true, "test a  ... ok\n"), [(1, 0)]);
     }
 
     #[test]

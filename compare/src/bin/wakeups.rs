@@ -30,11 +30,7 @@ fn print() {
         for way in [Way::Acquire, Way::Helper] {
             let upstream = measure(program, Which::Upstream, style, way);
             let ours = measure(program, Which::Ours, style, way);
-            println!(
-                "{:10} {:10} {upstream:8.2} {ours:8.2}",
-                format!("{style:?}"),
-                format!("{way:?}")
-            );
+            println!("{:10} {:10} {upstream:8.2} {ours:8.2}", format!("{style:?}"), format!("{way:?}"));
         }
     }
 }

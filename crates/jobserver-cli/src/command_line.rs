@@ -73,20 +73,12 @@ fn of_cmake(arguments: &[OsString]) -> Option<String> {
     if !arguments.iter().any(|word| word == "--build") {
         return None;
     }
-    let own = arguments
-        .iter()
-        .position(|word| word == "--")
-        .unwrap_or(arguments.len());
+    let own = arguments.iter().position(|word| word == "--").unwrap_or(arguments.len());
     let (own, native) = arguments.split_at(own);
     for (at, word) in own.iter().enumerate() {
         let word = word.to_str().unwrap_or_default();
-        let next = own
-            .get(at + 1)
-            .and_then(|next| next.to_str())
-            .filter(|next| is_number(next));
-        let parallel = word
-            .strip_prefix("--parallel")
-            .map(|rest| rest.strip_prefix('=').unwrap_or(rest));
+        let next = own.get(at + 1).and_then(|next| next.to_str()).filter(|next| is_number(next));
+        let parallel = word.strip_prefix("--parallel").map(|rest| rest.strip_prefix('=').unwrap_or(rest));
         match parallel.or_else(|| word.strip_prefix("-j")) {
             Some("") => return Some(next.map_or_else(|| word.to_string(), |next| format!("{word} {next}"))),
             Some(number) if is_number(number) => return Some(word.to_string()),
@@ -161,11 +153,7 @@ mod tests {
 
     #[test]
     fn any_bytes_are_taken() {
-        let words = [
-            OsString::from("make"),
-            OsString::from_vec(b"V=\xff $(x) \\".to_vec()),
-            "-j2".into(),
-        ];
+        let words = [OsString::from("make"), OsString::from_vec(b"V=\xff $(x) \\".to_vec()), "-j2".into()];
         assert_eq!(leaves_pool(&words).as_deref(), Some("make -j2"));
     }
 }

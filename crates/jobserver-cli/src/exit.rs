@@ -1,8 +1,7 @@
 //! What `jobserver` exits with: the rules of `env` and `timeout`, so that scripts need learn nothing new.
 
-use std::io;
 #[cfg(unix)]
-use std::process::ExitStatus;
+use std::{io, process::ExitStatus};
 
 /// We failed, or were called wrongly.
 pub(crate) const OURS: u8 = 125;
@@ -44,15 +43,7 @@ mod tests {
     #[test]
     fn a_status_becomes_what_a_shell_would_say() {
         // Wait statuses: the exit code in the second byte, the signal in the first, 0x80 for a core dump.
-        for (raw, said) in [
-            (0, 0),
-            (7 << 8, 7),
-            (255 << 8, 255),
-            (15, 143),
-            (9, 137),
-            (6 | 0x80, 134),
-            (64, 192),
-        ] {
+        for (raw, said) in [(0, 0), (7 << 8, 7), (255 << 8, 255), (15, 143), (9, 137), (6 | 0x80, 134), (64, 192)] {
             assert_eq!(of_command(ExitStatus::from_raw(raw)), said, "{raw:#x}");
         }
     }

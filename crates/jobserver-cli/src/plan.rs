@@ -19,11 +19,7 @@ pub(crate) enum Plan {
     Join(Client),
     /// The command gets a pool that is filled from the inherited jobserver: to keep to a width (`jobs`), or because its
     /// make can't reach that one.
-    Draw {
-        from: Client,
-        jobs: Option<usize>,
-        style: Style,
-    },
+    Draw { from: Client, jobs: Option<usize>, style: Style },
 }
 
 impl Plan {
@@ -42,10 +38,7 @@ pub(crate) fn make(args: &cli::Run) -> Plan {
         Ok(client) => inside(client, args),
         Err(error) => {
             let slots = own_slots(args, &error);
-            Plan::Own {
-                slots,
-                style: choose(args),
-            }
+            Plan::Own { slots, style: choose(args) }
         }
     }
 }
@@ -61,11 +54,7 @@ fn inside(client: Client, args: &cli::Run) -> Plan {
     if args.jobs.is_none() && inherited == Some(style) {
         return Plan::Join(client);
     }
-    Plan::Draw {
-        from: client,
-        jobs: args.jobs,
-        style,
-    }
+    Plan::Draw { from: client, jobs: args.jobs, style }
 }
 
 fn choose(args: &cli::Run) -> Style {
@@ -81,23 +70,17 @@ fn own_slots(args: &cli::Run, error: &ConnectError) -> usize {
         (true, Some(jobs)) => jobs,
         (true, None) => thread::available_parallelism().map_or_else(
             |error| {
-                say(format_args!(
-                    "the number of processors is unknown: {error}: one job at a time; -j N allows more"
-                ));
+                say(format_args!("the number of processors is unknown: {error}: one job at a time; -j N allows more"));
                 1
             },
             usize::from,
         ),
         (false, Some(jobs)) => {
-            say(format_args!(
-                "{error}; until then the command has a pool of its own, of -j{jobs}"
-            ));
+            say(format_args!("{error}; until then the command has a pool of its own, of -j{jobs}"));
             jobs
         }
         (false, None) => {
-            say(format_args!(
-                "{error}; until then the command runs one job at a time (more with -j N)"
-            ));
+            say(format_args!("{error}; until then the command runs one job at a time (more with -j N)"));
             1
         }
     }

@@ -41,9 +41,7 @@ impl Pool {
     /// Tells the command that there is no pool, and how many jobs it may run; and the user why.
     pub(crate) fn without(jobs: usize, error: &io::Error, command: &mut Command) -> Pool {
         let (slots, jobs_each) = (count(jobs, "slot"), count(jobs, "job"));
-        say(format_args!(
-            "no pool of {slots} can be made: {error}: each tool of the command runs {jobs_each} at most"
-        ));
+        say(format_args!("no pool of {slots} can be made: {error}: each tool of the command runs {jobs_each} at most"));
         tell_width(jobs, command);
         Pool::Without { jobs }
     }
@@ -77,9 +75,7 @@ impl Pool {
                     made_good: false,
                 },
                 Err(error) => {
-                    say(format_args!(
-                        "the pool can't be counted: {error}: whether tokens were lost is unknown"
-                    ));
+                    say(format_args!("the pool can't be counted: {error}: whether tokens were lost is unknown"));
                     Account::default()
                 }
             },
@@ -125,22 +121,19 @@ fn draw(from: Client, jobs: Option<usize>, style: Style, command: &mut Command) 
         Err(error) => error,
     };
     // The inherited one is still a bound that holds for all, if the command can reach it.
-    if style::of(&from) == Some(style) || style == Style::Fifo {
-        if let (Some(jobs), Ok(())) = (jobs, from.join_make(command, None)) {
-            say(format_args!(
-                "-j{jobs} can't be kept to: {error}: the command takes what the inherited jobserver gives"
-            ));
-            return Pool::Inherited(from);
-        }
+    let within_reach = style == Style::Fifo || style::of(&from) == Some(style);
+    if within_reach && from.join_make(command, None).is_ok() {
+        say(format_args!(
+            "no pool inside the inherited jobserver can be made: {error}: the command takes all that one gives"
+        ));
+        return Pool::Inherited(from);
     }
     without_inherited(&error, command)
 }
 
 /// One slot is what the command was given by whoever started us.
 fn without_inherited(error: &io::Error, command: &mut Command) -> Pool {
-    say(format_args!(
-        "the inherited jobserver can't be passed on: {error}: the command runs one job at a time"
-    ));
+    say(format_args!("the inherited jobserver can't be passed on: {error}: the command runs one job at a time"));
     tell_width(1, command);
     Pool::Without { jobs: 1 }
 }

@@ -56,7 +56,7 @@ impl Account {
             let consequence = if self.made_good {
                 "the inherited jobserver has them back all the same"
             } else {
-                "a longer build would have run with fewer jobs"
+                "since then fewer jobs ran"
             };
             lines.push(format!(
                 "{} of {} did not come back: a process that held one was killed, or still runs: {consequence}",
@@ -66,7 +66,7 @@ impl Account {
         }
         if self.strays > 0 {
             lines.push(format!(
-                "{} more than were taken came back: a tool of the command returns what it never took: while it does, \
+                "{} came back that nobody had taken: a tool of the command returns what it never took: while it does, \
                  more jobs run than -j allows",
                 tokens(self.strays),
             ));
@@ -88,28 +88,15 @@ mod tests {
 
     #[test]
     fn a_balanced_pool_is_not_worth_a_line() {
-        assert!(Account {
-            tokens: 3,
-            ..Account::default()
-        }
-        .lines()
-        .is_empty());
+        assert!(Account { tokens: 3, ..Account::default() }.lines().is_empty());
     }
 
     #[test]
     fn each_fault_is_one_line() {
-        let account = Account {
-            tokens: 3,
-            lost: 1,
-            strays: 2,
-            made_good: false,
-        };
+        let account = Account { tokens: 3, lost: 1, strays: 2, made_good: false };
         let lines = account.lines();
         assert_eq!(lines.len(), 2);
         assert!(lines[0].starts_with("1 of 3 tokens did not come back: "), "{lines:?}");
-        assert!(
-            lines[1].starts_with("2 tokens more than were taken came back: "),
-            "{lines:?}"
-        );
+        assert!(lines[1].starts_with("2 tokens came back that nobody had taken: "), "{lines:?}");
     }
 }

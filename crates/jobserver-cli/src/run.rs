@@ -22,13 +22,10 @@ pub(crate) fn run(args: &cli::Run) -> u8 {
     };
     let (pool, started) = start(args, plan, jobs_alone);
     let status = match started {
-        Ok(mut child) => signals
-            .supervise(&mut child)
-            .map(exit::of_command)
-            .unwrap_or_else(|error| {
-                say(format_args!("the command can't be waited for: {error}"));
-                exit::OURS
-            }),
+        Ok(mut child) => signals.supervise(&mut child).map(exit::of_command).unwrap_or_else(|error| {
+            say(format_args!("the command can't be waited for: {error}"));
+            exit::OURS
+        }),
         Err(error) => failed_start(args, &error),
     };
     for line in pool.close().lines() {
@@ -49,11 +46,7 @@ fn start(args: &cli::Run, plan: Plan, jobs_alone: usize) -> (Pool, io::Result<Ch
         }
     }
     let mut started = spawn::start(command, &args.command, &pool);
-    if let Some(error) = started
-        .as_ref()
-        .err()
-        .filter(|error| pool.exists() && spawn::lacks_descriptors(error))
-    {
+    if let Some(error) = started.as_ref().err().filter(|error| pool.exists() && spawn::lacks_descriptors(error)) {
         // The pool has taken those that the start needs.
         pool.close();
         command = spawn::command(&args.command);

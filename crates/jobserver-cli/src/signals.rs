@@ -30,9 +30,7 @@ impl Signals {
     /// The system has no descriptor left. Nothing is changed then.
     pub(crate) fn listen() -> io::Result<Signals> {
         let heard = PASSED_ON.into_iter().filter(|&signal| !sys::is_ignored(signal));
-        Ok(Signals {
-            info: SignalsInfo::new(heard.chain([SIGCHLD]))?,
-        })
+        Ok(Signals { info: SignalsInfo::new(heard.chain([SIGCHLD]))? })
     }
 
     /// Waits for the command to end, passing on what comes.

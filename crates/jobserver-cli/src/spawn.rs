@@ -58,7 +58,5 @@ fn find(program: &OsStr) -> Option<PathBuf> {
     let executable = |file: &PathBuf| {
         fs::metadata(file).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
     };
-    std::env::split_paths(&path)
-        .map(|folder| Path::new(".").join(folder).join(program))
-        .find(executable)
+    std::env::split_paths(&path).map(|folder| Path::new(".").join(folder).join(program)).find(executable)
 }

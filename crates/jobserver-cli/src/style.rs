@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use jobserver::{Auth, Client, MakeFlags};
 
 use crate::cli;
+use crate::report::say;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
@@ -20,7 +21,15 @@ pub(crate) enum Style {
 /// The style asked for, or else the one that suits the make that `program` is, or would find on PATH.
 pub(crate) fn choose(asked: cli::Style, program: &OsStr) -> Style {
     match asked {
-        cli::Style::Fifo => Style::Fifo,
+        cli::Style::Fifo => {
+            if is_make(program) && takes_pipes_only(&ask_version(program)) {
+                say(format_args!(
+                    "{} is older than 4.4: it can't join a named pipe, and stops: leave out --style fifo",
+                    program.to_string_lossy()
+                ));
+            }
+            Style::Fifo
+        }
         cli::Style::Pipe => Style::Pipe,
         cli::Style::Auto if takes_pipes_only(&ask_version(make_for(program))) => Style::Pipe,
         cli::Style::Auto => Style::Fifo,
@@ -46,12 +55,16 @@ pub(crate) fn auth_of(client: &Client) -> Option<Auth> {
 }
 
 fn make_for(program: &OsStr) -> &OsStr {
-    let name = Path::new(program).file_name().unwrap_or_default();
-    if name == "make" || name == "gmake" {
+    if is_make(program) {
         program
     } else {
         OsStr::new("make")
     }
+}
+
+fn is_make(program: &OsStr) -> bool {
+    let name = Path::new(program).file_name().unwrap_or_default();
+    name == "make" || name == "gmake"
 }
 
 /// What `make --version` prints; nothing if there is no such make.
@@ -62,18 +75,12 @@ fn ask_version(make: &OsStr) -> String {
     for name in ["MAKEFLAGS", "GNUMAKEFLAGS", "MFLAGS", "MAKEFILES", "CARGO_MAKEFLAGS"] {
         command.env_remove(name);
     }
-    command.output().map_or_else(
-        |_| String::new(),
-        |output| String::from_utf8_lossy(&output.stdout).into_owned(),
-    )
+    command.output().map_or_else(|_| String::new(), |output| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Only of a GNU make that says a version before 4.4.
 fn takes_pipes_only(said: &str) -> bool {
-    let Some(version) = said
-        .lines()
-        .find_map(|line| line.trim_start().strip_prefix("GNU Make "))
-    else {
+    let Some(version) = said.lines().find_map(|line| line.trim_start().strip_prefix("GNU Make ")) else {
         return false;
     };
     let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
@@ -110,12 +117,9 @@ mod tests {
 
     #[test]
     fn the_make_that_decides_is_the_command_or_else_the_one_on_path() {
-        for (program, make) in [
-            ("make", "make"),
-            ("/opt/bin/gmake", "/opt/bin/gmake"),
-            ("cargo", "make"),
-            ("/x/makepkg", "make"),
-        ] {
+        for (program, make) in
+            [("make", "make"), ("/opt/bin/gmake", "/opt/bin/gmake"), ("cargo", "make"), ("/x/makepkg", "make")]
+        {
             assert_eq!(make_for(program.as_ref()), make, "{program}");
         }
     }
@@ -125,9 +129,6 @@ mod tests {
         assert_eq!(of(&Client::new(1).unwrap()), Some(Style::Pipe));
         let server = jobserver::Server::builder().slots(2).fifo().build().unwrap();
         assert_eq!(of(&server.client()), Some(Style::Fifo));
-        assert_eq!(
-            auth_of(&server.client()),
-            Some(Auth::Fifo(server.path().unwrap().to_path_buf()))
-        );
+        assert_eq!(auth_of(&server.client()), Some(Auth::Fifo(server.path().unwrap().to_path_buf())));
     }
 }

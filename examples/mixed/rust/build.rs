@@ -15,10 +15,7 @@ fn main() -> std::io::Result<()> {
     files.sort();
     let mut build = cc::Build::new();
     let compiler = build.get_compiler();
-    assert!(
-        compiler.is_like_gnu() || compiler.is_like_clang(),
-        "cc did not recognise the compiler behind the wrapper"
-    );
+    assert!(compiler.is_like_gnu() || compiler.is_like_clang(), "cc did not recognise the compiler behind the wrapper");
     build.files(&files).include("..").compile("numbers");
     println!("cargo:rerun-if-changed=c");
     Ok(())

@@ -24,10 +24,7 @@ impl Index<'_> {
         let mut names = outer.clone();
         let generics = self.generics(&inner["generics"], &mut names);
         let arguments = inner["sig"]["inputs"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let takes: Vec<Value> = arguments
-            .iter()
-            .map(|argument| self.canonical(&argument[1], &names))
-            .collect();
+        let takes: Vec<Value> = arguments.iter().map(|argument| self.canonical(&argument[1], &names)).collect();
         let returns = self.canonical(&inner["sig"]["output"], &names);
         json!({"takes": takes, "returns": returns, "header": inner["header"], "generics": generics})
     }

@@ -23,12 +23,7 @@ impl<'a> Index<'a> {
     pub(super) fn of(json: &'a Value) -> Result<Index<'a>> {
         let root = &json["index"][id(&json["root"])];
         let name = root["name"].as_str().context("rustdoc's JSON has no root")?;
-        let mut index = Index {
-            json,
-            public: Vec::new(),
-            paths: HashMap::new(),
-            seen: HashSet::new(),
-        };
+        let mut index = Index { json, public: Vec::new(), paths: HashMap::new(), seen: HashSet::new() };
         index.walk(root, name);
         Ok(index)
     }
@@ -45,10 +40,7 @@ impl<'a> Index<'a> {
         if let Some(path) = self.paths.get(&id(number)) {
             return path.clone();
         }
-        let parts = self.json["paths"][id(number)]["path"]
-            .as_array()
-            .map(Vec::as_slice)
-            .unwrap_or_default();
+        let parts = self.json["paths"][id(number)]["path"].as_array().map(Vec::as_slice).unwrap_or_default();
         parts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("::")
     }
 
@@ -77,11 +69,7 @@ impl<'a> Index<'a> {
             let name = format!("{path}::{}", import["name"].as_str().unwrap_or_default());
             match self.json["index"].get(id(&import["id"])) {
                 Some(target) if import["is_glob"] == true => {
-                    let kind = if target["inner"]["enum"].is_object() {
-                        "enum"
-                    } else {
-                        "module"
-                    };
+                    let kind = if target["inner"]["enum"].is_object() { "enum" } else { "module" };
                     let members = if kind == "enum" { "variants" } else { "items" };
                     self.walk_members(&target["inner"][kind][members], path);
                 }

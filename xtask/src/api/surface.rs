@@ -79,10 +79,7 @@ impl Index<'_> {
         for variant in self.items(&inner["variants"]) {
             let name = &variant["name"];
             names.push(name);
-            let what = json!([
-                is_non_exhaustive(variant),
-                self.with_members(&variant["inner"]["variant"])
-            ]);
+            let what = json!([is_non_exhaustive(variant), self.with_members(&variant["inner"]["variant"])]);
             items.insert(format!("variant {path}::{}", name.as_str().unwrap_or_default()), what);
         }
         let open = is_non_exhaustive(item);
@@ -105,14 +102,8 @@ impl Index<'_> {
             }
             let generics = self.generics(&block["generics"], &mut names);
             if block["trait"].is_null() {
-                for member in self
-                    .items(&block["items"])
-                    .filter(|member| member["visibility"] == "public")
-                {
-                    let (kind, what) = member["inner"]
-                        .as_object()
-                        .and_then(|inner| inner.iter().next())
-                        .unwrap();
+                for member in self.items(&block["items"]).filter(|member| member["visibility"] == "public") {
+                    let (kind, what) = member["inner"].as_object().and_then(|inner| inner.iter().next()).unwrap();
                     let name = member["name"].as_str().unwrap_or_default();
                     let (kind, what) = match kind.as_str() {
                         "function" => ("fn", self.function(what, &names)),
@@ -128,10 +119,7 @@ impl Index<'_> {
                 name += &format!(" with {}", implemented["args"]);
             }
             let mut members = Map::new();
-            for member in self
-                .items(&block["items"])
-                .filter(|member| member["inner"]["function"].is_null())
-            {
+            for member in self.items(&block["items"]).filter(|member| member["inner"]["function"].is_null()) {
                 let name = member["name"].as_str().unwrap_or_default().to_string();
                 members.insert(name, self.canonical(&member["inner"], &names));
             }

@@ -31,12 +31,7 @@ fn surface(source: &str) -> Surface {
     fs::write(&file, source).unwrap();
     let output = Command::new("rustdoc")
         .env("RUSTC_BOOTSTRAP", "1")
-        .args([
-            "--edition=2021",
-            "-Zunstable-options",
-            "--output-format=json",
-            "--out-dir",
-        ])
+        .args(["--edition=2021", "-Zunstable-options", "--output-format=json", "--out-dir"])
         .args([dir.path(), &file])
         .output()
         .unwrap();
@@ -49,45 +44,26 @@ fn surface(source: &str) -> Surface {
 fn difference(old: &str, new: &str) -> Difference {
     assert!(CRATE.contains(old), "{old}");
     static BEFORE: OnceLock<Surface> = OnceLock::new();
-    Difference::between(
-        BEFORE.get_or_init(|| surface(CRATE)),
-        &surface(&CRATE.replace(old, new)),
-    )
+    Difference::between(BEFORE.get_or_init(|| surface(CRATE)), &surface(&CRATE.replace(old, new)))
 }
 
 #[track_caller]
 fn is_missing(old: &str, new: &str, name: &str) {
     let found = difference(old, new);
-    assert!(
-        found.missing.iter().any(|missing| missing == name),
-        "missing: {:?}",
-        found.missing
-    );
+    assert!(found.missing.iter().any(|missing| missing == name), "missing: {:?}", found.missing);
 }
 
 #[track_caller]
 fn is_changed(old: &str, new: &str, name: &str) {
     let found = difference(old, new);
     assert_eq!(found.missing, Vec::<String>::new());
-    assert_eq!(
-        found
-            .changed
-            .iter()
-            .map(|changed| changed.0.as_str())
-            .collect::<Vec<_>>(),
-        [name]
-    );
+    assert_eq!(found.changed.iter().map(|changed| changed.0.as_str()).collect::<Vec<_>>(), [name]);
 }
 
 #[track_caller]
 fn is_the_same(old: &str, new: &str) {
     let found = difference(old, new);
-    assert!(
-        found.missing.is_empty() && found.changed.is_empty(),
-        "{:?} {:?}",
-        found.missing,
-        found.changed
-    );
+    assert!(found.missing.is_empty() && found.changed.is_empty(), "{:?} {:?}", found.missing, found.changed);
 }
 
 #[test]
@@ -110,12 +86,7 @@ fn a_crate_is_equal_to_itself_and_every_kind_of_item_is_seen() {
     ] {
         assert!(names.iter().any(|found| found == name), "{name} is not in {names:#?}");
     }
-    assert!(
-        !names
-            .iter()
-            .any(|name| name.contains("inner") || name.contains("error::Kind")),
-        "{names:#?}"
-    );
+    assert!(!names.iter().any(|name| name.contains("inner") || name.contains("error::Kind")), "{names:#?}");
 }
 
 #[test]
@@ -128,21 +99,9 @@ fn what_is_removed_is_missing() {
 
 #[test]
 fn a_trait_that_is_no_longer_implemented_is_missing() {
-    is_missing(
-        "#[derive(Clone, Debug)]",
-        "#[derive(Debug)]",
-        "impl core::clone::Clone for jobs::Client",
-    );
-    is_missing(
-        "std::sync::Arc<u8>",
-        "std::rc::Rc<u8>",
-        "impl core::marker::Sync for jobs::Client",
-    );
-    is_missing(
-        "impl std::error::Error for Error {}",
-        "",
-        "impl core::error::Error for jobs::Error",
-    );
+    is_missing("#[derive(Clone, Debug)]", "#[derive(Debug)]", "impl core::clone::Clone for jobs::Client");
+    is_missing("std::sync::Arc<u8>", "std::rc::Rc<u8>", "impl core::marker::Sync for jobs::Client");
+    is_missing("impl std::error::Error for Error {}", "", "impl core::error::Error for jobs::Error");
 }
 
 #[test]
@@ -156,21 +115,9 @@ fn another_signature_is_a_change() {
 
 #[test]
 fn what_a_literal_or_a_match_would_notice_is_a_change() {
-    is_changed(
-        "pub struct Found",
-        "#[non_exhaustive] pub struct Found",
-        "struct jobs::Found",
-    );
-    is_changed(
-        "pub client: Client",
-        "pub client: Client, pub more: u8",
-        "struct jobs::Found",
-    );
-    is_changed(
-        "pub client: Client",
-        "pub client: Client, more: u8",
-        "struct jobs::Found",
-    );
+    is_changed("pub struct Found", "#[non_exhaustive] pub struct Found", "struct jobs::Found");
+    is_changed("pub client: Client", "pub client: Client, pub more: u8", "struct jobs::Found");
+    is_changed("pub client: Client", "pub client: Client, more: u8", "struct jobs::Found");
     is_changed("#[non_exhaustive]", "", "enum jobs::Kind");
 }
 

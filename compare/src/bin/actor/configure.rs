@@ -36,10 +36,7 @@ fn open_files() -> Vec<(i32, String)> {
 }
 
 fn kind(fds: &[(i32, String)], number: i32) -> &str {
-    let target = fds
-        .iter()
-        .find(|(fd, _)| *fd == number)
-        .map(|(_, target)| target.as_str());
+    let target = fds.iter().find(|(fd, _)| *fd == number).map(|(_, target)| target.as_str());
     match target {
         None => "closed",
         Some("/dev/null") => "/dev/null",
@@ -84,10 +81,7 @@ pub(crate) fn reuse_inherited<J: Jobserver>() -> String {
     sys::close(READ);
     sys::close(WRITE);
     let secret = secret();
-    let _others = [
-        sys::duplicate_at(&secret, READ).unwrap(),
-        sys::duplicate_at(&secret, WRITE).unwrap(),
-    ];
+    let _others = [sys::duplicate_at(&secret, READ).unwrap(), sys::duplicate_at(&secret, WRITE).unwrap()];
     let mut child = looker::<J>();
     client.configure(&mut child.command);
     child.run()
@@ -107,11 +101,7 @@ pub(crate) fn closed_stdio<J: Jobserver>() -> String {
     let client = J::new(3).unwrap();
     let mut child = looker::<J>();
     client.configure(&mut child.command);
-    child
-        .command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    child.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     child.run()
 }
 

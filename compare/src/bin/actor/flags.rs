@@ -50,10 +50,7 @@ pub(crate) fn without_proc<J: Jobserver>() -> String {
         return format!("no mount namespace of its own: {error}; run the tests as root or allow user namespaces");
     }
     let client = J::new(3).unwrap();
-    let tried = client
-        .try_acquire()
-        .map(|token| token.is_some())
-        .map_err(|error| error.kind());
+    let tried = client.try_acquire().map(|token| token.is_some()).map_err(|error| error.kind());
     client.configure(&mut child.command);
     format!("try_acquire: {tried:?}; {}", child.run())
 }
@@ -62,13 +59,7 @@ pub(crate) fn without_proc<J: Jobserver>() -> String {
 pub(crate) fn show_flags() -> String {
     let flags = std::env::var("CARGO_MAKEFLAGS").unwrap();
     let (read, write) = named(&flags).unwrap();
-    let [read, write] = [read, write].map(|fd| {
-        if sys::blocks(fd).unwrap() {
-            "blocks"
-        } else {
-            "doesn't block"
-        }
-    });
+    let [read, write] = [read, write].map(|fd| if sys::blocks(fd).unwrap() { "blocks" } else { "doesn't block" });
     format!("reading {read}, writing {write}")
 }
 
@@ -84,10 +75,7 @@ struct Watch {
 
 impl Watch {
     fn of(keeper: u32) -> Watch {
-        Watch {
-            keeper,
-            before: flags(keeper),
-        }
+        Watch { keeper, before: flags(keeper) }
     }
 
     fn all_steps<J: Jobserver>(&self, client: J) -> String {
@@ -101,9 +89,7 @@ impl Watch {
             drop(token);
         }
         self.look("try_acquire")?;
-        let tokens: Vec<_> = (0..client.available().unwrap())
-            .map(|_| client.acquire().unwrap())
-            .collect();
+        let tokens: Vec<_> = (0..client.available().unwrap()).map(|_| client.acquire().unwrap()).collect();
         let _ = client.try_acquire();
         self.look("acquire")?;
         drop(tokens);
@@ -131,16 +117,10 @@ impl Watch {
         if after == self.before {
             return Ok(());
         }
-        let nonblock = |list: &[(i32, u32)]| {
-            list.iter()
-                .filter(|(_, flags)| flags & libc::O_NONBLOCK as u32 != 0)
-                .count()
-        };
+        let nonblock =
+            |list: &[(i32, u32)]| list.iter().filter(|(_, flags)| flags & libc::O_NONBLOCK as u32 != 0).count();
         let (old, new) = (nonblock(&self.before), nonblock(&after));
-        Err(format!(
-            "after {step}: O_NONBLOCK on {new} of {} descriptors, on {old} before",
-            after.len()
-        ))
+        Err(format!("after {step}: O_NONBLOCK on {new} of {} descriptors, on {old} before", after.len()))
     }
 }
 
@@ -148,9 +128,7 @@ impl Watch {
 fn flags(pid: u32) -> Vec<(i32, u32)> {
     let fds = procfs::fds(pid);
     let pools = fds.iter().filter(|(number, target)| *number > 2 && is_pool(target));
-    pools
-        .map(|(number, _)| (*number, procfs::fd_flags(pid, *number)))
-        .collect()
+    pools.map(|(number, _)| (*number, procfs::fd_flags(pid, *number))).collect()
 }
 
 fn is_pool(target: &str) -> bool {

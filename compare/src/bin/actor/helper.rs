@@ -13,12 +13,7 @@ pub(crate) fn sigusr1<J: Jobserver>() -> String {
     let helper = J::new(1).unwrap().helper(|_| {}).unwrap();
     let handled = sys::is_handled(libc::SIGUSR1).unwrap();
     drop(helper);
-    if handled {
-        "a handler of the crate's"
-    } else {
-        "the default action"
-    }
-    .to_string()
+    if handled { "a handler of the crate's" } else { "the default action" }.to_string()
 }
 
 /// Drops a helper that waits for a token, in a thread that blocks SIGUSR1 as programs do that read signals from a
@@ -39,11 +34,7 @@ pub(crate) fn masked<J: Jobserver>() -> String {
     client.release_raw().unwrap();
     // A thread that was joined stays in /proc for a moment.
     wait_until(|| taken.load(Ordering::SeqCst) || threads() == 1);
-    let left = if taken.load(Ordering::SeqCst) {
-        "a thread left behind took a token"
-    } else {
-        "no thread is left"
-    };
+    let left = if taken.load(Ordering::SeqCst) { "a thread left behind took a token" } else { "no thread is left" };
     format!("{left}; {} of 1 tokens free", client.available().unwrap())
 }
 
@@ -135,10 +126,7 @@ struct Random(u64);
 
 impl Random {
     fn spin(&mut self) {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let time = Duration::from_nanos((self.0 >> 33) % 150_000);
         let start = Instant::now();
         while start.elapsed() < time {

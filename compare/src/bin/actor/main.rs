@@ -19,11 +19,7 @@ use compare::wakeups::{wait, Way};
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
-    let mut next = || {
-        arguments
-            .next()
-            .expect("usage: actor ours|upstream SCENARIO RESULT-FILE ARGUMENT...")
-    };
+    let mut next = || arguments.next().expect("usage: actor ours|upstream SCENARIO RESULT-FILE ARGUMENT...");
     let (which, scenario, result) = (next(), next(), next());
     let rest: Vec<String> = arguments.collect();
     let said = match which.as_str() {

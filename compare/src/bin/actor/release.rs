@@ -56,12 +56,7 @@ pub(crate) fn signals<J: Jobserver>(arguments: &[&str]) -> String {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut options = OpenOptions::new();
-            let mut fifo = options
-                .read(true)
-                .write(true)
-                .custom_flags(libc::O_NONBLOCK)
-                .open(arguments[0])
-                .unwrap();
+            let mut fifo = options.read(true).write(true).custom_flags(libc::O_NONBLOCK).open(arguments[0]).unwrap();
             let mut tokens = vec![0; all];
             for round in 0..times {
                 let giving = 3 * round + 1;
@@ -103,8 +98,5 @@ pub(crate) fn give_back<J: Jobserver>() -> String {
     let free = client.available().unwrap();
     drop(client.acquire().unwrap());
     let lost = free - client.available().unwrap();
-    format!(
-        "{lost} lost, error kept: {:?}",
-        client.take_release_error().map(|error| error.kind())
-    )
+    format!("{lost} lost, error kept: {:?}", client.take_release_error().map(|error| error.kind()))
 }

@@ -68,39 +68,26 @@ impl Handle {
 }
 
 impl Broker {
-    pub(crate) fn start(outer: Client, inner: Client, most: usize) -> io::Result<Handle> {
+    pub(crate) fn start(outer: Client, inner: Client, watch: Watch, most: usize) -> io::Result<Handle> {
         let (bell, ringer) = UnixStream::pair()?;
         bell.set_nonblocking(true)?;
         ringer.set_nonblocking(true)?;
         let (letters, inbox) = mpsc::channel();
-        let post = Post {
-            letters: letters.clone(),
-            bell: ringer.try_clone()?,
-        };
-        let helper = outer
-            .clone()
-            .into_helper_thread(move |token| post.send(Letter::Token(token)))?;
+        let post = Post { letters: letters.clone(), bell: ringer.try_clone()? };
+        let helper = outer.clone().into_helper_thread(move |token| post.send(Letter::Token(token)))?;
         let broker = Broker {
             policy: Policy::new(most),
-            watch: Watch::on(&inner),
+            watch,
             outer,
             inner,
             helper,
             drawn: Vec::new(),
             letters: inbox,
             bell,
-            account: Account {
-                made_good: true,
-                ..Account::default()
-            },
+            account: Account { made_good: true, ..Account::default() },
         };
-        let thread = Builder::new()
-            .name("broker".to_string())
-            .spawn(move || broker.serve())?;
-        Ok(Handle {
-            post: Post { letters, bell: ringer },
-            thread,
-        })
+        let thread = Builder::new().name("broker".to_string()).spawn(move || broker.serve())?;
+        Ok(Handle { post: Post { letters, bell: ringer }, thread })
     }
 
     fn serve(mut self) -> Account {
@@ -128,19 +115,12 @@ impl Broker {
         let free = match self.inner.available() {
             Ok(free) => free,
             Err(error) => {
-                say(format_args!(
-                    "the command's pool can't be counted: {error}: it keeps the slots that it has"
-                ));
+                say(format_args!("the command's pool can't be counted: {error}: it keeps the slots that it has"));
                 self.policy.give_up();
                 0
             }
         };
-        let view = View {
-            now: Instant::now(),
-            free,
-            drawn: self.drawn.len(),
-            touched,
-        };
+        let view = View { now: Instant::now(), free, drawn: self.drawn.len(), touched };
         // One that can't be counted may be in need.
         let others_wait = || !matches!(self.outer.available(), Ok(1..));
         let next = self.policy.next(view, others_wait);
@@ -183,15 +163,13 @@ impl Broker {
                 self.account.tokens = self.account.tokens.max(self.drawn.len());
             }
             Err(error) => {
-                say(format_args!(
-                    "the command's pool takes no token: {error}: it keeps the slots that it has"
-                ));
+                say(format_args!("the command's pool takes no token: {error}: it keeps the slots that it has"));
                 self.policy.give_up();
             }
         }
     }
 
-    /// Takes a token out of the inner pool, if there still is one.
+    /// Takes a token out of the inner pool, unless a client was quicker.
     fn withdraw(&self) -> bool {
         match self.inner.try_acquire() {
             Ok(Some(token)) => {
@@ -204,9 +182,7 @@ impl Broker {
 
     fn give_back(&mut self) {
         if let Some(Err(error)) = self.drawn.pop().map(Acquired::release) {
-            say(format_args!(
-                "a token can't be given back to the inherited jobserver: {error}"
-            ));
+            say(format_args!("a token can't be given back to the inherited jobserver: {error}"));
         }
     }
 
@@ -217,7 +193,6 @@ impl Broker {
             Some(interval) => Some(left.map_or(interval, |left| left.min(interval))),
             None => left,
         };
-        // A little late rather than a little early, which would mean to look twice.
         let timeout = left.and_then(|left| Timespec::try_from(left).ok());
         let bell = self.bell.as_fd();
         let mut fds = vec![PollFd::from_borrowed_fd(bell, PollFlags::IN)];
@@ -243,10 +218,94 @@ impl Broker {
         self.account.lost = self.drawn.len();
         self.drawn.clear();
         if let Some(error) = self.outer.take_release_error() {
-            say(format_args!(
-                "a token can't be given back to the inherited jobserver: {error}"
-            ));
+            say(format_args!("a token can't be given back to the inherited jobserver: {error}"));
         }
         self.account
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+    use std::time::Duration;
+
+    /// Waits until `holds`, for a minute at most.
+    #[track_caller]
+    fn until(what: &str, holds: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !holds() {
+            assert!(start.elapsed() < Duration::from_secs(60), "{what}");
+            thread::yield_now();
+        }
+    }
+
+    /// With events and without.
+    fn each_watch(test: impl Fn(Client, Client, Watch)) {
+        for blind in [false, true] {
+            let (outer, inner) = (Client::new(4).unwrap(), Client::new(0).unwrap());
+            let watch = if blind { Watch::blind() } else { Watch::on(&inner) };
+            test(outer, inner, watch);
+        }
+    }
+
+    #[test]
+    fn as_many_tokens_as_the_cap_allows_can_be_had_and_all_go_back() {
+        each_watch(|outer, inner, watch| {
+            let broker = Broker::start(outer.clone(), inner.clone(), watch, 2).unwrap();
+            for _ in 0..20 {
+                let tokens = [inner.acquire().unwrap(), inner.acquire().unwrap()];
+                assert_eq!((outer.available().unwrap(), inner.available().unwrap()), (2, 0));
+                drop(tokens);
+                until("one of two goes back", || outer.available().unwrap() == 3);
+            }
+            let account = broker.settle();
+            assert_eq!(account, Account { tokens: 2, made_good: true, ..Account::default() });
+            assert_eq!((outer.available().unwrap(), inner.available().unwrap()), (4, 0));
+        });
+    }
+
+    #[test]
+    fn an_offer_that_nobody_takes_goes_to_those_who_wait() {
+        each_watch(|outer, inner, watch| {
+            let broker = Broker::start(outer.clone(), inner.clone(), watch, 2).unwrap();
+            until("an offer", || inner.available().unwrap() == 1);
+            let all: Vec<Acquired> = (0..4).map(|_| outer.acquire().unwrap()).collect();
+            drop(all);
+            broker.settle();
+            assert_eq!(outer.available().unwrap(), 4);
+        });
+    }
+
+    #[test]
+    fn what_was_lost_or_added_inside_is_told_and_the_outer_pool_is_whole() {
+        each_watch(|outer, inner, watch| {
+            let broker = Broker::start(outer.clone(), inner.clone(), watch, 3).unwrap();
+            for _ in 0..3 {
+                inner.acquire_raw().unwrap();
+            }
+            inner.release_raw().unwrap();
+            let account = broker.settle();
+            assert_eq!((account.tokens, account.lost, account.strays), (3, 2, 0));
+            assert_eq!(outer.available().unwrap(), 4);
+        });
+        each_watch(|outer, inner, watch| {
+            let broker = Broker::start(outer.clone(), inner.clone(), watch, 3).unwrap();
+            for _ in 0..5 {
+                inner.release_raw().unwrap();
+            }
+            assert_eq!((broker.settle().strays, outer.available().unwrap()), (5, 4));
+        });
+    }
+
+    #[test]
+    fn a_broker_that_waits_for_an_empty_jobserver_ends_at_once() {
+        each_watch(|outer, inner, watch| {
+            let all: Vec<Acquired> = (0..4).map(|_| outer.acquire().unwrap()).collect();
+            let broker = Broker::start(outer.clone(), inner, watch, 3).unwrap();
+            assert_eq!(broker.settle().tokens, 0);
+            drop(all);
+            assert_eq!(outer.available().unwrap(), 4);
+        });
     }
 }

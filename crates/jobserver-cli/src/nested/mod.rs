@@ -14,6 +14,7 @@ use std::process::Command;
 use jobserver::{Client, Server};
 
 use self::broker::{Broker, Handle};
+use self::watch::Watch;
 use crate::report::Account;
 use crate::style::Style;
 
@@ -40,7 +41,7 @@ impl Nested {
         let most = jobs.map_or(usize::MAX, |jobs| jobs - 1);
         let broker = match most {
             0 => None,
-            _ => Some(Broker::start(outer.clone(), server.client(), most)?),
+            _ => Some(Broker::start(outer.clone(), server.client(), Watch::on(&server.client()), most)?),
         };
         Ok(Nested { server, jobs, broker })
     }
@@ -56,10 +57,7 @@ impl Nested {
             Some(broker) => broker.settle(),
             None => {
                 let strays = self.server.client().available().unwrap_or(0);
-                Account {
-                    strays,
-                    ..Account::default()
-                }
+                Account { strays, ..Account::default() }
             }
         }
     }

@@ -55,14 +55,7 @@ pub(crate) enum Move {
 
 impl Policy {
     pub(crate) fn new(most: usize) -> Policy {
-        Policy {
-            most,
-            asked: false,
-            offered: None,
-            rest: FIRST_REST,
-            resting_until: None,
-            gone: false,
-        }
+        Policy { most, asked: false, offered: None, rest: FIRST_REST, resting_until: None, gone: false }
     }
 
     /// The next move. `others_wait` says whether somebody else may be in need of a token.
@@ -139,10 +132,7 @@ mod tests {
 
     impl Scene {
         fn new(most: usize) -> Scene {
-            Scene {
-                policy: Policy::new(most),
-                start: Instant::now(),
-            }
+            Scene { policy: Policy::new(most), start: Instant::now() }
         }
 
         fn at(&self, millis: u64) -> Instant {
@@ -150,12 +140,7 @@ mod tests {
         }
 
         fn look(&mut self, millis: u64, free: usize, drawn: usize, others_wait: bool) -> Move {
-            let view = View {
-                now: self.at(millis),
-                free,
-                drawn,
-                touched: false,
-            };
+            let view = View { now: self.at(millis), free, drawn, touched: false };
             self.policy.next(view, || others_wait)
         }
     }
@@ -197,11 +182,7 @@ mod tests {
             now += 100;
             assert_eq!(scene.look(now, 1, 1, true), Move::GiveBack);
             now += rest;
-            assert_eq!(
-                scene.look(now - 1, 0, 0, true),
-                Move::Wait(Some(scene.at(now))),
-                "{rest}"
-            );
+            assert_eq!(scene.look(now - 1, 0, 0, true), Move::Wait(Some(scene.at(now))), "{rest}");
             assert_eq!(scene.look(now, 0, 0, true), Move::Ask);
             scene.policy.arrived();
         }
@@ -218,12 +199,7 @@ mod tests {
         let mut scene = Scene::new(2);
         scene.look(0, 1, 1, true);
         assert_eq!(scene.look(100, 1, 1, true), Move::GiveBack);
-        let view = View {
-            now: scene.at(101),
-            free: 0,
-            drawn: 1,
-            touched: true,
-        };
+        let view = View { now: scene.at(101), free: 0, drawn: 1, touched: true };
         assert_eq!(scene.policy.next(view, || true), Move::Ask);
     }
 

@@ -7,9 +7,7 @@ use crate::sys;
 fn disagreements(limit: usize) -> usize {
     let mut composite = vec![0; limit];
     sys::sieve(&mut composite);
-    (0..limit)
-        .filter(|&n| sys::is_prime(n as u64) != (composite[n] == 0))
-        .count()
+    (0..limit).filter(|&n| sys::is_prime(n as u64) != (composite[n] == 0)).count()
 }
 
 pub fn add(report: &mut Report) {

@@ -15,8 +15,6 @@ impl Report {
 
 impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.lines
-            .iter()
-            .try_for_each(|(name, value)| writeln!(f, "{name}: {value}"))
+        self.lines.iter().try_for_each(|(name, value)| writeln!(f, "{name}: {value}"))
     }
 }

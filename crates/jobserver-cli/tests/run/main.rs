@@ -1,0 +1,17 @@
+//! `jobserver run`, driven as a user drives it: real commands, real makes, statuses and lines as they come out.
+//!
+//! Each test runs in a folder of its own that is also TMPDIR, and [`Sandbox::run`] checks after each run that nothing
+//! is left there. A run that lost no token and got no stray says nothing, so an empty standard error is the balance.
+
+#![cfg(unix)]
+#![allow(missing_docs)]
+
+mod environment;
+mod explicit;
+mod fallback;
+mod nested;
+mod report;
+mod sandbox;
+mod signals;
+mod slots;
+mod status;
