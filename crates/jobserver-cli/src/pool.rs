@@ -3,12 +3,10 @@
 //! A user's build never fails because of us: each step down is said in one line and keeps the width that was stated,
 //! never all processors and never silently one.
 
-use std::ffi::OsString;
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::process::Command;
 
-use jobserver::{Auth, Client, MakeFlags, Server};
+use jobserver::{Client, MakeFlags, Server};
 
 use crate::nested::Nested;
 use crate::plan::Plan;
@@ -143,44 +141,9 @@ fn count(number: usize, what: &str) -> String {
 }
 
 fn tell_width(jobs: usize, command: &mut Command) {
-    let flags = std::env::var_os("MAKEFLAGS").unwrap_or_default();
-    command.env("MAKEFLAGS", with_jobs(&flags, jobs));
+    let flags = MakeFlags::parse(&std::env::var_os("MAKEFLAGS").unwrap_or_default());
+    command.env("MAKEFLAGS", flags.with_jobs(jobs));
     command.env("CARGO_BUILD_JOBS", jobs.to_string());
     command.env("CMAKE_BUILD_PARALLEL_LEVEL", jobs.to_string());
     command.env_remove("CARGO_MAKEFLAGS").env_remove("MFLAGS");
-}
-
-/// `flags` with `-jN` in the place of whatever it said about jobs.
-fn with_jobs(flags: &OsString, jobs: usize) -> OsString {
-    let flags = MakeFlags::parse(flags);
-    // The parser knows where a word may be put; it puts one about a jobserver only, so that one is cut out again.
-    let marker = Auth::Semaphore("no.such.jobserver".to_string());
-    let Ok(marked) = flags.with_jobserver(&marker, Some(jobs)) else {
-        return flags.without_jobserver();
-    };
-    let cut = format!(" --jobserver-auth={marker}");
-    let (marked, cut) = (marked.as_bytes(), cut.as_bytes());
-    // Ours stands before all words of the user's but the short flags, which have no such text.
-    match marked.windows(cut.len()).position(|window| window == cut) {
-        Some(at) => OsString::from_vec([&marked[..at], &marked[at + cut.len()..]].concat()),
-        None => flags.without_jobserver(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stated_width_takes_the_place_of_what_was_said_about_jobs() {
-        for (before, after) in [
-            ("", " -j3"),
-            ("k", "k -j3"),
-            ("k -- V=1", "k -j3 -- V=1"),
-            ("ks -j8 --jobserver-auth=fifo:/gone -O -- V=\\ 1", "ks -j3 -O -- V=\\ 1"),
-            ("kI dir", "kI dir -j3"),
-        ] {
-            assert_eq!(with_jobs(&before.into(), 3), after, "{before:?}");
-        }
-    }
 }

@@ -199,6 +199,11 @@ of_both_sources! {
         let flags = MakeFlags::parse(&left);
         prop_assert_eq!(flags.jobserver(), None, "{:?}", &left);
         prop_assert_eq!(flags.jobs(), None, "{:?}", &left);
+        // With a width in its place there is that width, and nothing else has changed.
+        let alone = flags.with_jobs(7);
+        let alone = MakeFlags::parse(&alone);
+        prop_assert_eq!((alone.jobserver(), alone.jobs()), (None, Some(Jobs::Limit(7))), "{:?}", &left);
+        prop_assert_eq!(alone.without_jobserver(), left);
     }
 
     what_is_not_about_jobs_stays(value, auth in any_auth()) {

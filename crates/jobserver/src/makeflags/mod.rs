@@ -132,6 +132,20 @@ impl MakeFlags {
         self.assemble(b"")
     }
 
+    /// The same value without a jobserver and with a width instead: each make makes a pool of its own, of so many jobs.
+    ///
+    /// 0, and what make's own counter can't hold, are written as a bare `-j`, which is no limit.
+    ///
+    /// ```
+    /// use jobserver::MakeFlags;
+    ///
+    /// let flags = MakeFlags::parse("k -j8 --jobserver-auth=3,4 -- V=1".as_ref());
+    /// assert_eq!(flags.with_jobs(2), "k -j2 -- V=1");
+    /// ```
+    pub fn with_jobs(&self, jobs: usize) -> OsString {
+        self.assemble(write::jobs(Some(jobs)).as_bytes())
+    }
+
     fn assemble(&self, ours: &[u8]) -> OsString {
         let mut value = [&self.flags, ours, &self.rest].concat();
         if !self.tail.is_empty() {
@@ -305,6 +319,19 @@ mod tests {
     }
 
     #[cfg(unix)]
+    #[test]
+    fn a_width_takes_the_place_of_what_was_said_about_jobs() {
+        for (before, after) in [
+            ("", " -j3"),
+            ("k", "k -j3"),
+            ("k -- V=1", "k -j3 -- V=1"),
+            ("ks -j8 --jobserver-auth=fifo:/gone -O -- V=\\ 1", "ks -j3 -O -- V=\\ 1"),
+            ("kI dir", "kI dir -j3"),
+        ] {
+            assert_eq!(MakeFlags::parse(before.as_ref()).with_jobs(3), after, "{before:?}");
+        }
+    }
+
     #[test]
     fn bytes_that_are_no_text_are_kept() {
         use std::os::unix::ffi::OsStrExt;

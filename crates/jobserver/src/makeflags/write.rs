@@ -10,17 +10,22 @@ use crate::auth::{self, Auth};
 /// ` -jN --jobserver-auth=X`, a space before each word.
 pub(super) fn words(auth: &Auth, jobs: Option<usize>) -> Result<Vec<u8>, UnwritableAuth> {
     check(auth).map_err(UnwritableAuth)?;
-    let mut words = match jobs {
-        // make counts in an `unsigned int` and prints it as an `int`.
-        Some(jobs) if jobs > 0 && i32::try_from(jobs).is_ok() => format!(" -j{jobs}"),
-        _ => " -j".to_string(),
-    };
+    let mut words = self::jobs(jobs);
     if let Auth::Pipe { .. } = auth {
         words += &format!(" --jobserver-fds={auth}");
     }
     // Nothing is lost in text: `check` has let ASCII pass only.
     words += &format!(" --jobserver-auth={auth}");
     Ok(words.into_bytes())
+}
+
+/// ` -jN`, or ` -j` where there is no number that make can hold.
+pub(super) fn jobs(jobs: Option<usize>) -> String {
+    match jobs {
+        // make counts in an `unsigned int` and prints it as an `int`.
+        Some(jobs) if jobs > 0 && i32::try_from(jobs).is_ok() => format!(" -j{jobs}"),
+        _ => " -j".to_string(),
+    }
 }
 
 fn check(auth: &Auth) -> Result<(), String> {
