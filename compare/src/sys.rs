@@ -36,6 +36,14 @@ pub fn set_capacity(pipe: &File, bytes: usize) -> io::Result<()> {
     check(unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETPIPE_SZ, bytes as c_int) }).map(drop)
 }
 
+/// Whether this kernel writes to a pipe with `RWF_NOWAIT`.
+pub fn pipes_can_be_written_without_waiting() -> bool {
+    let (_read, write) = pipe().unwrap();
+    let part = libc::iovec { iov_base: b"+".as_ptr() as *mut libc::c_void, iov_len: 1 };
+    // SAFETY: one part, which the call only reads.
+    unsafe { libc::pwritev2(write.as_raw_fd(), &part, 1, -1, libc::RWF_NOWAIT) == 1 }
+}
+
 /// Sets or clears `O_NONBLOCK` on the open file.
 pub fn set_nonblocking(file: &File, on: bool) -> io::Result<()> {
     // SAFETY: reads no memory of ours.

@@ -10,8 +10,14 @@ use xshell::cmd;
 use crate::context::Context;
 use crate::root;
 
-const TARGETS: [&str; 4] =
-    ["x86_64-pc-windows-gnu", "wasm32-unknown-unknown", "aarch64-apple-darwin", "x86_64-unknown-freebsd"];
+/// 32-bit Android stands for all systems whose C types have unusual sizes.
+const TARGETS: [&str; 5] = [
+    "x86_64-pc-windows-gnu",
+    "wasm32-unknown-unknown",
+    "aarch64-apple-darwin",
+    "x86_64-unknown-freebsd",
+    "i686-linux-android",
+];
 
 const PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 

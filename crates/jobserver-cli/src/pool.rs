@@ -47,9 +47,9 @@ impl Pool {
     /// Lets another command join in place of the first.
     pub(crate) fn join(&self, command: &mut Command) -> io::Result<()> {
         match self {
-            Pool::Own(server) => server.configure(command),
+            Pool::Own(server) => server.join_make(command),
             Pool::Inherited(client) => client.join_make(command, None),
-            Pool::Nested(nested) => nested.configure(command),
+            Pool::Nested(nested) => nested.join_make(command),
             &Pool::Without { jobs } => {
                 tell_width(jobs, command);
                 Ok(())
@@ -91,7 +91,7 @@ fn own(slots: usize, style: Style, command: &mut Command) -> Pool {
             Style::Fifo => builder.fifo().build()?,
             Style::Pipe => builder.pipe().build()?,
         };
-        server.configure(command)?;
+        server.join_make(command)?;
         io::Result::Ok(server)
     };
     let error = match attempt(style, command) {
@@ -112,7 +112,7 @@ fn own(slots: usize, style: Style, command: &mut Command) -> Pool {
 
 fn draw(from: Client, jobs: Option<usize>, style: Style, command: &mut Command) -> Pool {
     let error = match Nested::open(&from, jobs, style).and_then(|nested| {
-        nested.configure(command)?;
+        nested.join_make(command)?;
         Ok(nested)
     }) {
         Ok(nested) => return Pool::Nested(nested),

@@ -60,7 +60,7 @@ impl Client {
 
     /// Takes a token, waiting until there is one.
     ///
-    /// On Unix the kernel wakes one waiter a token, in the order in which they came.
+    /// A token wakes one waiter. On Linux those who wait here are served in the order in which they came.
     ///
     /// ```
     /// let client = jobserver::Client::new(1)?;
@@ -72,7 +72,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `UnexpectedEof` when the server is gone, or what the system answers. No token was taken then.
+    /// What the system answers; no token was taken then. That the server has ended is no error: a client keeps the
+    /// pool open itself, and others may still return what they hold.
     pub fn acquire(&self) -> io::Result<Acquired> {
         let token = self.pool.transport.acquire()?;
         Ok(self.pool.guard(token))
@@ -230,6 +231,9 @@ impl Client {
     ///
     /// An auth that stood there is replaced. `jobs` is the width to name (`-jN`); no client counts on it, but it is
     /// what make would write. CARGO_MAKEFLAGS is set as well, MFLAGS is removed (make writes it and never reads it).
+    ///
+    /// "Would have had" is what was set with [`Command::env`], else this process's own: whether
+    /// [`Command::env_clear`] was called can't be seen. Call `env_remove("MAKEFLAGS")` with it.
     ///
     /// ```
     /// use std::process::Command;

@@ -81,6 +81,11 @@ impl fmt::Display for ConnectError {
                 "{name} names descriptors {auth}, but they are closed: the recipe that ran this command needs a leading \
                  `+`, or make 4.4 with fifo style"
             ),
+            Inner::CannotOpenFd(fd, error) if error.kind() == std::io::ErrorKind::InvalidInput => write!(
+                f,
+                "{name} names descriptors {auth}, but {fd} is not the jobserver's: {error}; {name} is left over from a \
+                 jobserver that is gone; unset it, or give the recipe a leading `+`"
+            ),
             Inner::CannotOpenFd(fd, error) => write!(
                 f,
                 "{name} names descriptors {auth}, but {fd} can't be opened anew: {error}; `Client::from_env`, which may \

@@ -127,6 +127,7 @@ impl Shared {
                     f(Ok(token));
                 }
                 Ok(None) => return,
+                Err(_) if self.lock().stop => return,
                 Err(error) => f(Err(error)),
             }
         }

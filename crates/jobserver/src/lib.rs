@@ -11,9 +11,8 @@
 //! ```no_run
 //! use jobserver::Client;
 //!
-//! let client = Client::connect()?; // says what is wrong and how to mend it
-//! # std::io::Result::Ok(())
-//! # ; Ok::<(), Box<dyn std::error::Error>>(())
+//! let client = Client::connect()?; // the error says what is wrong and how to mend it
+//! # Ok::<(), jobserver::ConnectError>(())
 //! ```
 //!
 //! # Run jobs
@@ -48,7 +47,7 @@
 //!
 //! let server = Server::builder().slots(4).fifo().build()?;
 //! let mut build = Command::new("make");
-//! server.configure(&mut build)?; // MAKEFLAGS keeps what the user has in it
+//! server.join_make(&mut build)?; // MAKEFLAGS keeps what the user has in it
 //! # let mut build = Command::new("true");
 //! build.status()?;
 //! assert_eq!(server.balance()?.missing(), 0);
@@ -71,7 +70,7 @@
 //! | | a pool is | `try_acquire` | joined by children |
 //! |---|---|---|---|
 //! | Linux | a pipe or FIFO | never blocks | inherited descriptors, or a path |
-//! | macOS, the BSDs, other Unix | a pipe or FIFO | never blocks in pools of this crate and named pipes | the same |
+//! | macOS, the BSDs, other Unix | a pipe or FIFO | may block in a pool that was inherited as descriptors, if another process is quicker | the same |
 //! | Windows | a named semaphore | never blocks | its name |
 //! | elsewhere (wasm) | a counter in the process | never blocks | not at all |
 //!
@@ -80,6 +79,10 @@
 
 #![deny(unsafe_code)]
 #![doc(html_root_url = "https://docs.rs/jobserver/0.1")]
+
+#[cfg(all(doctest, unix))]
+#[doc = include_str!("../../../README.md")]
+mod readme {}
 
 mod auth;
 mod client;

@@ -20,13 +20,14 @@ use crate::transport::{PrivateFifo, Transport};
 /// let server = Server::builder().slots(4).fifo().build()?;
 /// let mut command = Command::new("sh");
 /// command.args(["-c", "echo $MAKEFLAGS"]);
-/// server.configure(&mut command)?;
+/// server.join_make(&mut command)?;
 /// assert!(command.status()?.success());
 /// assert_eq!(server.balance()?.missing(), 0);
 /// # }
 /// # std::io::Result::Ok(())
 /// ```
 #[derive(Debug)]
+#[must_use = "dropping a server ends its pool"]
 pub struct Server {
     client: Client,
     slots: usize,
@@ -124,7 +125,7 @@ impl Server {
     /// # Errors
     ///
     /// As [`Client::join_make`].
-    pub fn configure(&self, command: &mut Command) -> io::Result<()> {
+    pub fn join_make(&self, command: &mut Command) -> io::Result<()> {
         self.client.join_make(command, Some(self.slots))
     }
 
@@ -159,7 +160,8 @@ impl ServerBuilder {
     }
 
     /// Where a named pipe gets its folder: an absolute path of the characters `A-Z a-z 0-9 _ . / -` only, as no client
-    /// but make reads others from MAKEFLAGS. By default the system's folder for temporary files.
+    /// but make reads others from MAKEFLAGS. By default the system's folder for temporary files. Other styles have no
+    /// use for it.
     pub fn directory(mut self, directory: impl Into<PathBuf>) -> ServerBuilder {
         self.directory = Some(directory.into());
         self

@@ -45,6 +45,7 @@ impl Pool {
 /// assert_eq!(client.available()?, 1);
 /// # std::io::Result::Ok(())
 /// ```
+// Not `must_use`, as it should be: 0.1 has it not, and `client.acquire()?;` would become an error where warnings are.
 pub struct Acquired {
     pool: Arc<Pool>,
     /// `None` once it was given back or given up.

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 
-use jobserver::{Client, FromEnvErrorKind, Server};
+use jobserver::{Client, Server};
 use testkit::{clients, process};
 
 /// Connects in a child of the test `name` with this MAKEFLAGS and standard input, and returns what it says.
@@ -92,7 +92,7 @@ fn nothing_but_a_pipe_or_a_device_is_joined_and_no_byte_of_it_is_read() {
         let kept = opened.try_clone().unwrap();
         let said = try_connect(NAME, numbers, Some(opened.into()));
         assert!(said.contains("NotAPipe") && said.contains("left over"), "{path}: {said}");
-        if path.starts_with("/tmp") {
+        if kept.metadata().unwrap().is_file() {
             // The offset is shared with the child: nothing was read.
             assert_eq!((&kept).stream_position().unwrap(), 0);
         }
@@ -119,7 +119,7 @@ fn a_descriptor_that_is_open_the_wrong_way_round_is_refused() {
     let _both = File::options().read(true).write(true).open(&path).unwrap();
     let read = File::open(&path).unwrap();
     let said = try_connect(NAME, " -j2 --jobserver-auth=0,0", Some(read.into()));
-    assert!(said.contains("CannotOpenFd") && said.contains("reading only"), "{said}");
+    assert!(said.contains("CannotOpenFd") && said.contains("reading only") && said.contains("left over"), "{said}");
 }
 
 #[test]
@@ -191,9 +191,42 @@ fn it_works_any_number_of_times_and_leaves_everything_as_it_was() {
 
 #[test]
 fn the_kind_is_the_same_as_from_env_has_it() {
-    let kind = Client::connect().map(drop).map_err(|error| error.kind());
-    // SAFETY: the descriptors of whoever runs the tests, if any, are only looked at.
-    let other = unsafe { Client::from_env_ext(true) }.client.map(drop).map_err(|error| error.kind());
-    assert_eq!(format!("{kind:?}"), format!("{other:?}"));
-    assert!(!matches!(kind, Err(FromEnvErrorKind::Unsupported)));
+    const NAME: &str = "the_kind_is_the_same_as_from_env_has_it";
+    if process::role().is_some() {
+        let kind = Client::connect().map(drop).map_err(|error| error.kind());
+        // SAFETY: nothing in this process has opened a file yet.
+        let other = unsafe { Client::from_env_ext(true) }.client.map(drop).map_err(|error| error.kind());
+        println!("{kind:?} {other:?}");
+        assert_eq!(format!("{kind:?}"), format!("{other:?}"));
+        return;
+    }
+    for flags in ["k", " -j --jobserver-auth=-2,-2", " -j --jobserver-auth=997,998", " -j --jobserver-auth=fifo:/no"] {
+        try_connect(NAME, flags, None);
+    }
+    let server = Server::builder().slots(1).fifo().build().unwrap();
+    let said = try_connect(NAME, &format!(" -j --jobserver-auth=fifo:{}", server.path().unwrap().display()), None);
+    assert!(said.contains("Ok(()) Ok(())"), "{said}");
+}
+
+#[test]
+fn no_terminal_becomes_ours() {
+    const NAME: &str = "no_terminal_becomes_ours";
+    if process::role().is_some() {
+        // Whatever this says, the process must not have got the terminal on standard input by it.
+        let said = Client::connect().map(drop).map_err(|error| error.to_string());
+        println!("{said:?}, /dev/tty: {:?}", File::open("/dev/tty").map(drop).map_err(|error| error.raw_os_error()));
+        return;
+    }
+    // A new terminal that is nobody's yet, on standard input of the leader of a session that has none.
+    let start = "import os, sys; _, tty = os.openpty(); os.dup2(tty, 0)\n\
+                 pid = os.fork()\n\
+                 if pid == 0: os.setsid(); os.execv(sys.argv[1], sys.argv[1:])\n\
+                 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))";
+    let mut python = Command::new("python3");
+    process::without_jobserver(&mut python);
+    python.args(["-c", start]).arg(std::env::current_exe().unwrap()).args([NAME, "--exact", "--nocapture", "--quiet"]);
+    python.env("JOBSERVER_TEST_ROLE", "connect").env("MAKEFLAGS", " -j --jobserver-auth=0,0");
+    let said = process::output(&mut python);
+    assert!(said.contains("Ok(())"), "the terminal is a character device, and joined: {said}");
+    assert!(said.contains("/dev/tty: Err(Some(6))"), "{said}");
 }

@@ -78,7 +78,7 @@ fn a_client_that_is_killed_is_seen_in_the_balance() {
     }
     let server = Server::builder().slots(4).fifo().build().unwrap();
     let mut child = process::me(NAME, "die");
-    server.configure(&mut child).unwrap();
+    server.join_make(&mut child).unwrap();
     assert!(!process::finish(child.spawn().unwrap()).status.success());
     assert_eq!(server.balance().unwrap().missing(), 1);
 }
@@ -108,7 +108,7 @@ fn make_of_either_age_uses_every_slot_and_never_more() {
             let server = builder.clone().slots(slots).build().unwrap();
             let mut command = Command::new(make);
             process::without_jobserver(&mut command);
-            server.configure(&mut command).unwrap();
+            server.join_make(&mut command).unwrap();
             let child = command.current_dir(recorder.path()).stderr(std::process::Stdio::piped()).spawn().unwrap();
             let output = process::finish(child);
             assert!(output.status.success());
@@ -132,7 +132,7 @@ fn ninja_joins_a_fifo() {
     let server = Server::builder().slots(3).fifo().build().unwrap();
     let mut command = Command::new(clients::ninja());
     process::without_jobserver(&mut command);
-    server.configure(&mut command).unwrap();
+    server.join_make(&mut command).unwrap();
     process::output(command.current_dir(recorder.path()));
     assert_eq!(recorder.spans().jobs(), 12);
     assert_eq!(recorder.spans().most_at_once(), 3);
@@ -149,7 +149,7 @@ fn the_users_makeflags_are_kept() {
         process::without_jobserver(&mut command);
         // -i goes on after the error; V is a variable; the old auth and the old -j are not ours.
         command.env("MAKEFLAGS", "i -j9 --jobserver-auth=97,98 -- V=one\\ two").env("MFLAGS", "-stale");
-        server.configure(&mut command).unwrap();
+        server.join_make(&mut command).unwrap();
         let said = process::output(command.current_dir(dir.path()));
         assert!(said.contains("[one two]"), "{said}");
         assert!(!said.contains("97,98") && !said.contains("j9"), "{said}");

@@ -1,6 +1,9 @@
 //! What the types promise to the compiler.
 
-use jobserver::{Acquired, Auth, Client, ConnectError, FromEnv, FromEnvError, HelperThread, MakeFlags, Server};
+use jobserver::{
+    Acquired, Auth, Balance, Client, ConnectError, FromEnv, FromEnvError, HelperThread, Jobs, MakeFlags, Server,
+    ServerBuilder,
+};
 
 fn shareable<T: Send + Sync + 'static>() {}
 fn error<T: std::error::Error + Send + Sync + 'static>() {}
@@ -14,6 +17,9 @@ fn everything_can_be_sent_and_shared_between_threads() {
     shareable::<Server>();
     shareable::<Auth>();
     shareable::<MakeFlags>();
+    shareable::<Balance>();
+    shareable::<Jobs>();
+    shareable::<ServerBuilder>();
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! Threads that wait: who is woken, what a dropped helper leaves behind, and that no move loses a token.
 #![cfg(unix)]
 
+use std::fs::File;
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{mpsc, Arc};
 use std::thread;
+use std::time::Duration;
 
 use jobserver::{Client, Server};
 
@@ -99,10 +102,14 @@ fn a_helper_dropped_while_it_waits_ends_and_loses_no_token() {
 fn a_helper_that_waits_for_a_token_that_never_comes_ends_when_dropped() {
     for client in clients(0) {
         for _ in 0..1_000 {
-            let helper = client.clone().into_helper_thread(|_| panic!("there is no token")).unwrap();
+            let (alive, ended) = mpsc::channel::<()>();
+            let closure = move |_| panic!("there is no token for {alive:?}");
+            let helper = client.clone().into_helper_thread(closure).unwrap();
             helper.request_token();
             helper.request_token();
             drop(helper);
+            // The closure is gone, so the thread was waited for and not let go.
+            assert_eq!(ended.try_recv(), Err(mpsc::TryRecvError::Disconnected));
         }
     }
 }
@@ -159,4 +166,44 @@ fn a_wait_that_was_given_up_passes_its_wake_up_on() {
         has_got.recv().unwrap().unwrap();
     }
     assert_eq!(client.available().unwrap(), 1);
+}
+
+/// Waits for what must come, on the slowest machine.
+const BOUND: Duration = Duration::from_secs(60);
+
+#[test]
+fn tokens_that_come_in_one_write_wake_as_many_waiters() {
+    let server = Server::builder().slots(1).fifo().build().unwrap();
+    let client = server.client();
+    let mut fifo = File::options().write(true).open(server.path().unwrap()).unwrap();
+    for round in 0..300 {
+        let (got, has_got) = mpsc::channel();
+        // Helpers wait in a way that can be woken, acquire blocks in a read: two of a kind, and one of each.
+        let mut helpers = Vec::new();
+        let mut readers = Vec::new();
+        for waiter in 0..2 {
+            let (client, got) = (client.clone(), got.clone());
+            if (round + waiter) % 3 == 0 {
+                readers.push(thread::spawn(move || got.send(client.acquire()).unwrap()));
+            } else {
+                let helper = client.into_helper_thread(move |token| drop(got.send(token))).unwrap();
+                helper.request_token();
+                helpers.push(helper);
+            }
+        }
+        if round % 2 == 0 {
+            // All asleep, as likely as not.
+            thread::sleep(Duration::from_millis(1));
+        }
+        // As Linux' jobserver-exec returns what it held.
+        fifo.write_all(b"++").unwrap();
+        let held = [has_got.recv_timeout(BOUND).unwrap().unwrap(), has_got.recv_timeout(BOUND).unwrap().unwrap()];
+        for token in held {
+            token.drop_without_releasing();
+        }
+        for reader in readers {
+            reader.join().unwrap();
+        }
+    }
+    assert_eq!(client.available().unwrap(), 0);
 }

@@ -166,7 +166,7 @@ pub(crate) fn forks<J: Jobserver>(arguments: &[&str]) -> String {
         ["own"] => client.insert(J::new(3).unwrap()).configure(&mut command),
         ["served"] => {
             let server = jobserver::Server::builder().slots(4).fifo().build().unwrap();
-            server.configure(&mut command).unwrap();
+            server.join_make(&mut command).unwrap();
         }
         _ => client.insert(J::from_env(true).client.unwrap()).configure(&mut command),
     }

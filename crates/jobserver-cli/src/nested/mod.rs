@@ -47,7 +47,7 @@ impl Nested {
     }
 
     /// Lets the command join the inner pool.
-    pub(crate) fn configure(&self, command: &mut Command) -> io::Result<()> {
+    pub(crate) fn join_make(&self, command: &mut Command) -> io::Result<()> {
         self.server.client().join_make(command, self.jobs)
     }
 

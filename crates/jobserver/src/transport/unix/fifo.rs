@@ -2,7 +2,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::ffi::CString;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, Metadata};
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -55,10 +55,9 @@ impl Drop for PrivateFifo {
 ///
 /// A character device is accepted as ninja 1.14 does (a pool can be one), but not the memory devices: `/dev/null` and
 /// `/dev/zero` stand at the descriptors of many a stale MAKEFLAGS.
-pub(super) fn is_jobserver(file: &File) -> io::Result<bool> {
-    let metadata = file.metadata()?;
-    let kind = metadata.file_type();
-    Ok(kind.is_fifo() || (kind.is_char_device() && !is_memory_device(metadata.rdev())))
+pub(super) fn is_jobserver(file: &Metadata) -> bool {
+    let kind = file.file_type();
+    kind.is_fifo() || (kind.is_char_device() && !is_memory_device(file.rdev()))
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -123,7 +122,7 @@ mod tests {
     #[test]
     fn memory_devices_and_plain_files_are_no_jobserver() {
         for path in ["/dev/null", "/dev/zero", "/etc/passwd"] {
-            assert!(!is_jobserver(&File::open(path).unwrap()).unwrap(), "{path}");
+            assert!(!is_jobserver(&fs::metadata(path).unwrap()), "{path}");
         }
     }
 }

@@ -3,11 +3,10 @@
 //! A stale MAKEFLAGS names descriptors that are closed, or something else by now. Nothing is read or written here, no
 //! flag of an inherited descriptor changes, and whatever can't be a jobserver is refused.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use std::os::fd::AsFd;
-use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::OnceLock;
@@ -20,10 +19,16 @@ use crate::error::FromEnvErrorInner as Error;
 
 impl Transport {
     pub(super) fn open_path(path: &Path) -> io::Result<Transport> {
+        // Looked at before it is opened, since opening alone does something to a device, and after, since it may be
+        // another file by then.
+        let unfit = || io::Error::new(io::ErrorKind::InvalidInput, "it is not a named pipe");
+        if !fifo::is_jobserver(&fs::metadata(path)?) {
+            return Err(unfit());
+        }
         // Reading first, writing second, and no third time: a server may give each of the two a channel of its own.
         let read = pipe::open_path(path, false)?;
-        if !fifo::is_jobserver(&read)? {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a named pipe"));
+        if !fifo::is_jobserver(&read.metadata()?) {
+            return Err(unfit());
         }
         let write = pipe::open_path(path, true)?;
         let route = Route::Path(path.to_path_buf());
@@ -55,8 +60,8 @@ impl Transport {
             .and_then(|file| Ok((file, open_anew(write, End::Write, access).map_err(|error| (write, error))?)));
         match (opened, access) {
             (Ok((read, write)), _) => {
-                // On systems where it is a duplicate the flags are not ours to set.
-                let write_blocks = AtomicBool::new(!has_nonblock(&write));
+                // Where it is a duplicate its flags are others', who may change them at any time.
+                let write_blocks = AtomicBool::new(!cfg!(any(target_os = "linux", target_os = "android")));
                 Ok(Transport { read, write, write_blocks, spare: OnceLock::new(), route })
             }
             (Err((fd, error)), Access::Checked) => Err(Error::CannotOpenFd(fd, error)),
@@ -69,23 +74,24 @@ impl Transport {
     }
 }
 
-fn has_nonblock(file: &File) -> bool {
-    sys::status_flags(file.as_raw_fd()).is_ok_and(|flags| flags & libc::O_NONBLOCK != 0)
-}
-
 /// Whether descriptor `fd` can be the jobserver's, as far as the kernel tells without touching it.
 fn check_number(fd: i32, end: End, access: Access) -> Result<(), Error> {
     let stat = sys::stat(fd).map_err(|error| Error::CannotOpenFd(fd, error))?;
-    let kind = stat.st_mode & libc::S_IFMT;
-    let is_pipe = kind == libc::S_IFIFO;
-    let is_device = kind == libc::S_IFCHR && !fifo::is_memory_device(stat.st_rdev as u64);
+    // 32-bit Android has st_mode and these constants in different sizes.
+    #[allow(clippy::unnecessary_cast)]
+    let [mask, pipe, device, socket] =
+        [libc::S_IFMT as u32, libc::S_IFIFO as u32, libc::S_IFCHR as u32, libc::S_IFSOCK as u32];
+    #[allow(clippy::unnecessary_cast)]
+    let kind = stat.st_mode as u32 & mask;
+    let is_pipe = kind == pipe;
+    let is_device = kind == device && !fifo::is_memory_device(stat.st_rdev as u64);
     let fits = match access {
         Access::Vouched { only_pipes: true } => is_pipe,
         // 0.1 takes anything; but tokens are never eaten from a plain file nor written into it.
-        Access::Vouched { only_pipes: false } => is_pipe || is_device || kind == libc::S_IFSOCK,
+        Access::Vouched { only_pipes: false } => is_pipe || is_device || kind == socket,
         Access::Checked => is_pipe || is_device,
     };
-    if !fits && kind == libc::S_IFSOCK && access == Access::Checked {
+    if !fits && kind == socket && access == Access::Checked {
         // It may well be the jobserver.
         return Err(Error::CannotOpenFd(fd, io::Error::new(io::ErrorKind::Unsupported, "it is a socket")));
     }
@@ -104,8 +110,13 @@ fn check_number(fd: i32, end: End, access: Access) -> Result<(), Error> {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn open_anew(fd: i32, end: End, _: Access) -> io::Result<File> {
-    pipe::reopen(fd, end)
+fn open_anew(fd: i32, end: End, access: Access) -> io::Result<File> {
+    let file = pipe::reopen(fd, end)?;
+    // Nobody vouches that the number is still what it was a moment ago.
+    if access == Access::Checked && !fifo::is_jobserver(&file.metadata()?) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    Ok(file)
 }
 
 /// `/dev/fd/N` duplicates here: it takes no ownership, so it is sound for a number, but it has nothing of its own.
@@ -118,5 +129,5 @@ fn open_anew(fd: i32, end: End, access: Access) -> io::Result<File> {
     let file = options.read(end != End::Write).write(end == End::Write).open(format!("/dev/fd/{fd}"))?;
     // Some systems ignore O_CLOEXEC when they duplicate.
     sys::set_cloexec(file.as_fd(), true)?;
-    Ok(file)
+    sys::above_stdio(file)
 }

@@ -133,7 +133,7 @@ impl Transport {
     }
 
     pub(crate) fn try_acquire(&self) -> io::Result<Option<Token>> {
-        let result = match self.spare() {
+        let result = match self.spare()? {
             Some(spare) => read_token(spare),
             None => self.try_shared(),
         };
@@ -145,21 +145,38 @@ impl Transport {
     }
 
     pub(crate) fn acquire_unless(&self, waker: &Waker) -> io::Result<Option<Token>> {
-        let tokens = self.spare().unwrap_or(&self.read);
+        let tokens = self.spare()?.unwrap_or(&self.read);
+        let mut waited = false;
         loop {
             if waker.is_woken()? {
-                // The kernel may have woken this thread alone for a token that it now leaves: writing the token once
-                // more wakes the next in line.
-                if let Some(token) = self.try_acquire()? {
-                    self.release(token)?;
-                }
+                self.wake_next()?;
                 return Ok(None);
             }
             if let Some(token) = self.try_acquire()? {
+                if waited {
+                    if let Err(error) = self.wake_next() {
+                        let _ = self.release(token);
+                        return Err(error);
+                    }
+                }
                 return Ok(Some(token));
             }
             waker.wait_for(tokens.as_fd())?;
+            waited = true;
         }
+    }
+
+    /// Hands a wake-up on: the kernel may have woken this thread alone for tokens that it leaves.
+    ///
+    /// A blocked `read` does so by itself when it leaves something in the pipe (Linux: `wake_next_reader` in
+    /// fs/pipe.c); a wait in epoll does not, so a token is written once more, and that wakes the next in line.
+    fn wake_next(&self) -> io::Result<()> {
+        if self.available()? > 0 {
+            if let Some(token) = self.try_acquire()? {
+                self.release(token)?;
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn release(&self, token: Token) -> io::Result<()> {
@@ -210,8 +227,17 @@ impl Transport {
             Ok::<_, io::Error>(file)
         };
         // Where nothing can be opened anew the child shares what we have, which must not surprise it either.
-        let read = fresh(&self.read, End::Read).or_else(|_| self.read.try_clone())?;
-        let write = fresh(&self.write, End::Write).or_else(|_| {
+        let read = fresh(&self.read, End::Read).or_else(|error| {
+            if is_passing(&error) {
+                Err(error)
+            } else {
+                self.read.try_clone()
+            }
+        })?;
+        let write = fresh(&self.write, End::Write).or_else(|error| {
+            if is_passing(&error) {
+                return Err(error);
+            }
             if !self.write_blocks.swap(true, Ordering::Relaxed) {
                 sys::set_nonblocking(self.write.as_fd(), false)?;
             }
@@ -220,16 +246,21 @@ impl Transport {
         Ok((read, write))
     }
 
-    fn spare(&self) -> Option<&File> {
-        let open = || match (pipe::reopen(self.read.as_raw_fd(), End::ReadNow), &self.route) {
+    /// `None` where no open file of our own can be had; an error where it might be another time.
+    fn spare(&self) -> io::Result<Option<&File>> {
+        if let Some(known) = self.spare.get() {
+            return Ok(known.as_ref());
+        }
+        let file = match (pipe::reopen(self.read.as_raw_fd(), End::ReadNow), &self.route) {
             (Ok(file), _) => Some(file),
+            (Err(error), _) if is_passing(&error) => return Err(error),
             // Without /proc the path does as well, unless something else stands there by now.
             (Err(_), Route::Path(path)) => {
                 pipe::open_path(path, true).ok().filter(|file| pipe::same_file(file, &self.read))
             }
             (Err(_), Route::Ends(_)) => None,
         };
-        self.spare.get_or_init(open).as_ref()
+        Ok(self.spare.get_or_init(|| file).as_ref())
     }
 
     /// Takes a token from a file whose flags belong to others, without waiting.
@@ -296,6 +327,11 @@ fn read_token(mut file: &File) -> io::Result<Token> {
         0 => Err(end_of_file()),
         _ => Ok(Token(byte[0])),
     }
+}
+
+/// Whether an open failed for want of something that may be there the next time.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
 }
 
 fn end_of_file() -> io::Error {

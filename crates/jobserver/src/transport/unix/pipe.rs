@@ -28,7 +28,7 @@ pub(super) enum End {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn reopen(fd: i32, end: End) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.read(end != End::Write).write(end == End::Write).custom_flags(libc::O_NONBLOCK);
+    options.read(end != End::Write).write(end == End::Write).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
     let file = sys::above_stdio(options.open(format!("/proc/self/fd/{fd}"))?)?;
     if end == End::Read {
         // It was opened with O_NONBLOCK because a plain O_RDONLY waits for a writer, who may be gone.
@@ -87,20 +87,24 @@ pub(super) fn seed(mut write: &File, tokens: usize) -> io::Result<()> {
     write.write_all(&vec![b'+'; tokens])
 }
 
-/// As above, where pipes can't be grown: what does not fit at once is an error.
+/// As above, where pipes can't be grown: what does not fit at once is an error. The write end does not block.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) fn seed(mut write: &File, tokens: usize) -> io::Result<()> {
-    let bytes = vec![b'+'; tokens];
+    let chunk = [b'+'; 4096];
     let mut written = 0;
     while written < tokens {
-        match write.write(&bytes[written..]) {
+        match write.write(&chunk[..chunk.len().min(tokens - written)]) {
             Ok(count) if count > 0 => written += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
             _ => return Err(too_many(tokens, written)),
         }
     }
-    Ok(())
+    // For poll a pipe has room if PIPE_BUF bytes fit: that much stays in hand, so that tokens can come back.
+    match sys::poll(&mut [sys::pollfd(write, libc::POLLOUT)], 0)? {
+        0 => Err(too_many(tokens, written.saturating_sub(libc::PIPE_BUF))),
+        _ => Ok(()),
+    }
 }
 
 fn too_many(tokens: usize, limit: usize) -> io::Error {

@@ -24,7 +24,8 @@ pub(super) fn pipe() -> io::Result<(File, File)> {
     let mut fds: [c_int; 2] = [-1; 2];
     // SAFETY: the kernel writes two numbers into an array of two.
     check(unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) })?;
-    Ok((own(fds[0])?, own(fds[1])?))
+    let (read, write) = (own(fds[0]), own(fds[1]));
+    Ok((read?, write?))
 }
 
 /// As above, on macOS and others without pipe2: a fork in another thread between the calls leaks the ends to its child.
@@ -40,7 +41,8 @@ pub(super) fn pipe() -> io::Result<(File, File)> {
     let mut fds: [c_int; 2] = [-1; 2];
     // SAFETY: the kernel writes two numbers into an array of two.
     check(unsafe { libc::pipe(fds.as_mut_ptr()) })?;
-    let (read, write) = (own(fds[0])?, own(fds[1])?);
+    let (read, write) = (own(fds[0]), own(fds[1]));
+    let (read, write) = (read?, write?);
     set_cloexec(read.as_fd(), true)?;
     set_cloexec(write.as_fd(), true)?;
     Ok((read, write))
@@ -141,7 +143,7 @@ pub(super) fn splice_byte(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Resul
 }
 
 /// Writes one byte without ever blocking, whatever the flags of `to` are; EOPNOTSUPP, EINVAL or ENOSYS where the kernel
-/// can't do that with this file (pipes: since Linux 5.5 or so).
+/// can't do that with this file (kernels before 2023 can't with any pipe).
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn write_byte_now(to: BorrowedFd<'_>, byte: u8) -> io::Result<usize> {
     let part = libc::iovec { iov_base: std::ptr::addr_of!(byte) as *mut libc::c_void, iov_len: 1 };

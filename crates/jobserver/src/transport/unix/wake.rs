@@ -4,6 +4,9 @@
 //! that one token wakes one of all waiters on the machine (`poll` wakes all: measured 31.9 wake-ups a token with 32
 //! waiters), and only for the time of one wait: an entry that stays in the set is served first for ever and starves
 //! other processes. Elsewhere, and where epoll can't be had, `poll` does, and is only slower.
+//!
+//! What it can't do: a process that is killed by SIGKILL between being woken and taking its token takes the wake-up with
+//! it, and the token lies there until the next one is written. A blocked `read` hands the wake-up on even then.
 
 use std::fs::File;
 use std::io::{self, Write};
