@@ -118,7 +118,7 @@ impl Shared {
         // Also when the closure panics.
         let _ended = Ended(self);
         while self.next_request() {
-            match client.pool.transport.acquire_unless(&self.waker) {
+            match client.pool.transport.acquire_until(None, Some(&self.waker)) {
                 Ok(Some(token)) => {
                     let token = client.pool.guard(token);
                     if self.lock().stop {

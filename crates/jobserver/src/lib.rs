@@ -85,6 +85,7 @@
 mod readme {}
 
 mod auth;
+mod batch;
 mod client;
 mod env;
 mod error;
@@ -93,8 +94,10 @@ mod makeflags;
 mod server;
 mod token;
 mod transport;
+mod waiting;
 
 pub use auth::{Auth, ParseAuthError};
+pub use batch::Batch;
 pub use client::Client;
 pub use env::{ConnectError, FromEnv};
 pub use error::{FromEnvError, FromEnvErrorKind};
@@ -102,3 +105,4 @@ pub use helper::HelperThread;
 pub use makeflags::{Jobs, MakeFlags, UnwritableAuth};
 pub use server::{Balance, Server, ServerBuilder};
 pub use token::Acquired;
+pub use waiting::Canceller;

@@ -26,7 +26,7 @@ impl Pool {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn keep_failure(&self, error: io::Error) {
+    pub(crate) fn keep_failure(&self, error: io::Error) {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
 }
@@ -67,6 +67,24 @@ impl Acquired {
     /// ```
     pub fn drop_without_releasing(mut self) {
         self.token = None;
+    }
+
+    /// Ends the guard and keeps the token, as its byte: for handing it to another process of the same pool, which makes
+    /// a guard of it by [`Client::from_raw`](crate::Client::from_raw), or writes that very byte back.
+    ///
+    /// ```
+    /// let client = jobserver::Client::new(1)?;
+    /// let byte = client.acquire()?.into_raw();
+    /// assert_eq!(client.available()?, 0);
+    /// drop(client.from_raw(byte));
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// # Platform behaviour
+    ///
+    /// Where a pool is no pipe the byte is always `+`.
+    pub fn into_raw(mut self) -> u8 {
+        self.token.take().map_or(Token::PLUS.0, |token| token.0)
     }
 
     /// Gives the token back, as dropping does, and says whether that went well.

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
 
 use super::{Access, Token};
 use crate::auth::Auth;
@@ -55,11 +56,22 @@ impl Transport {
         Ok(Some(Token::PLUS))
     }
 
-    pub(crate) fn acquire_unless(&self, waker: &Waker) -> io::Result<Option<Token>> {
+    pub(crate) fn acquire_until(&self, deadline: Option<Instant>, waker: Option<&Waker>) -> io::Result<Option<Token>> {
         // Before the first look at `woken`: who wakes after that look finds the pool in the list.
-        waker.will_wake(&self.pool);
-        let mut free = self.pool.wait_while(|free| free == 0 && !waker.woken());
-        if waker.woken() {
+        if let Some(waker) = waker {
+            waker.will_wake(&self.pool);
+        }
+        let woken = || waker.is_some_and(Waker::is_woken);
+        let mut free = match deadline {
+            None => self.pool.wait_while(|free| free == 0 && !woken()),
+            Some(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                let free = lock(&self.pool.free);
+                let waited = self.pool.changed.wait_timeout_while(free, left, |free| *free == 0 && !woken());
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+        if woken() || *free == 0 {
             if *free > 0 {
                 // A `release` may have notified this thread while it was waking up already, in place of one that still
                 // sleeps: condition variables differ in whom they count as waiting (seen under Wine 8).
@@ -69,6 +81,19 @@ impl Transport {
         }
         *free -= 1;
         Ok(Some(Token::PLUS))
+    }
+
+    pub(crate) fn acquire_many(&self, most: usize) -> io::Result<Vec<u8>> {
+        let mut free = self.pool.wait_while(|free| free == 0);
+        Ok(take(&mut free, most))
+    }
+
+    pub(crate) fn try_acquire_many(&self, most: usize) -> io::Result<Vec<u8>> {
+        Ok(take(&mut lock(&self.pool.free), most))
+    }
+
+    pub(crate) fn release_many(&self, tokens: &[u8]) -> io::Result<()> {
+        tokens.iter().try_for_each(|&byte| self.release(Token(byte)))
     }
 
     pub(crate) fn release(&self, _token: Token) -> io::Result<()> {
@@ -118,7 +143,7 @@ impl Waker {
         }
     }
 
-    fn woken(&self) -> bool {
+    pub(crate) fn is_woken(&self) -> bool {
         self.woken.load(Ordering::SeqCst)
     }
 
@@ -146,6 +171,12 @@ impl PrivateFifo {
     }
 }
 
+fn take(free: &mut usize, most: usize) -> Vec<u8> {
+    let count = most.min(*free);
+    *free -= count;
+    vec![Token::PLUS.0; count]
+}
+
 /// A panic elsewhere can't leave what is guarded here half changed, so poison means nothing.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -156,7 +187,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc::{self, RecvTimeoutError};
     use std::thread;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     /// Far longer than anything here takes: a hang becomes a failure.
     const GENEROUS: Duration = Duration::from_secs(60);
@@ -219,7 +250,7 @@ mod tests {
         let waker = Waker::new().unwrap();
         waker.wake();
         for _ in 0..3 {
-            assert_eq!(pool.acquire_unless(&waker).unwrap(), None);
+            assert_eq!(pool.acquire_until(None, Some(&waker)).unwrap(), None);
         }
         assert_eq!(pool.available().unwrap(), 1);
     }
@@ -231,7 +262,7 @@ mod tests {
             let pool = pool(0);
             let waker = Arc::new(Waker::new().unwrap());
             let (waiting, its_waker) = (Arc::clone(&pool), Arc::clone(&waker));
-            let waiter = started(move || waiting.acquire_unless(&its_waker).unwrap());
+            let waiter = started(move || waiting.acquire_until(None, Some(&its_waker)).unwrap());
             let begun = Instant::now();
             while round % 2 == 1 && lock(&waker.pools).is_empty() {
                 assert!(begun.elapsed() < GENEROUS, "the waiter never said where it waits");
@@ -246,7 +277,7 @@ mod tests {
     fn a_waker_waits_for_who_is_about_to_sleep() {
         let pool = pool(1);
         let waker = Arc::new(Waker::new().unwrap());
-        pool.acquire_unless(&waker).unwrap().unwrap();
+        pool.acquire_until(None, Some(&waker)).unwrap().unwrap();
         // As a waiter does that has looked at the flag and is not asleep yet.
         let looking = lock(&pool.pool.free);
         let waking = Arc::clone(&waker);
@@ -262,7 +293,7 @@ mod tests {
         let waiters: Vec<_> = (0..4)
             .map(|_| {
                 let its_waker = Arc::clone(&waker);
-                started(move || pool(0).acquire_unless(&its_waker).unwrap())
+                started(move || pool(0).acquire_until(None, Some(&its_waker)).unwrap())
             })
             .collect();
         waker.wake();
@@ -276,7 +307,7 @@ mod tests {
         let pool = pool(0);
         let waker = Arc::new(Waker::new().unwrap());
         let (waiting, its_waker) = (Arc::clone(&pool), Arc::clone(&waker));
-        let waiter = started(move || waiting.acquire_unless(&its_waker).unwrap());
+        let waiter = started(move || waiting.acquire_until(None, Some(&its_waker)).unwrap());
         pool.release(Token::PLUS).unwrap();
         assert_eq!(waiter.recv_timeout(GENEROUS).unwrap(), Some(Token::PLUS));
         waker.wake();
@@ -290,7 +321,7 @@ mod tests {
             let pool = pool(0);
             let waker = Arc::new(Waker::new().unwrap());
             let (waiting, its_waker) = (Arc::clone(&pool), Arc::clone(&waker));
-            let cancelled = started(move || waiting.acquire_unless(&its_waker).unwrap());
+            let cancelled = started(move || waiting.acquire_until(None, Some(&its_waker)).unwrap());
             let waiting = Arc::clone(&pool);
             let steady = started(move || waiting.acquire().unwrap());
             let waking = Arc::clone(&waker);
@@ -309,7 +340,7 @@ mod tests {
     fn dead_pools_leave_the_list_of_a_waker() {
         let waker = Waker::new().unwrap();
         for _ in 0..100 {
-            pool(1).acquire_unless(&waker).unwrap().unwrap();
+            pool(1).acquire_until(None, Some(&waker)).unwrap().unwrap();
         }
         assert_eq!(lock(&waker.pools).len(), 1);
     }

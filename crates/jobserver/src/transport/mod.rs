@@ -10,11 +10,12 @@
 //! | `Transport::open(&auth, how)` | joins a pool; takes no token and never changes a flag of what it was given |
 //! | `acquire()` | blocks until a token was taken; a waiter sleeps until a token is there for it alone |
 //! | `try_acquire()` | takes a token that is there now, or `None` |
-//! | `acquire_unless(&waker)` | as `acquire`, or `None` once the waker was woken; then no token was taken and no wake-up swallowed |
-//! | `release(token)` | gives one token back; retried while that can help, never for longer than a second |
+//! | `acquire_until(deadline, waker)` | as `acquire`, or `None` once the deadline has passed or the waker was woken; then no token was taken and no wake-up swallowed |
+//! | `acquire_many(most)`, `try_acquire_many(most)` | as `acquire` and `try_acquire`, for several tokens at once: at least one, or none |
+//! | `release(token)`, `release_many(&tokens)` | gives tokens back; retried while that can help, never for longer than a second |
 //! | `available()` | how many tokens are free, for reports and tests |
 //! | `hand_to(&mut Command)` | lets the child reach the pool and returns the [`Auth`](crate::Auth) that it has to be told |
-//! | `Waker::new()`, `wake()` | wakes one `acquire_unless` at once or the next one; stays woken |
+//! | `Waker::new()`, `wake()`, `is_woken()` | ends every `acquire_until` with it, now and later; stays woken |
 
 #[cfg(not(any(unix, windows)))]
 #[path = "memory.rs"]

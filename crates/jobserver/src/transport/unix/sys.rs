@@ -132,13 +132,13 @@ pub(super) fn poll(fds: &mut [libc::pollfd], timeout: c_int) -> io::Result<usize
     check(unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout) }).map(|ready| ready as usize)
 }
 
-/// Moves one byte from `from` into the pipe `to` without ever blocking, whatever the flags of `from` are.
+/// Moves `most` bytes at most from `from` into the pipe `to` without ever blocking, whatever the flags of `from` are.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(super) fn splice_byte(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<usize> {
+pub(super) fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
     let (from, to) = (from.as_raw_fd(), to.as_raw_fd());
     let null = std::ptr::null_mut();
     // SAFETY: null offsets mean that both are streams; no memory of ours is touched.
-    let moved = unsafe { libc::splice(from, null, to, null, 1, libc::SPLICE_F_NONBLOCK) };
+    let moved = unsafe { libc::splice(from, null, to, null, most, libc::SPLICE_F_NONBLOCK) };
     usize::try_from(moved).map_err(|_| io::Error::last_os_error())
 }
 
@@ -192,20 +192,12 @@ pub(super) fn epoll_add(set: BorrowedFd<'_>, fd: BorrowedFd<'_>, events: c_int) 
     check(unsafe { libc::epoll_ctl(set.as_raw_fd(), libc::EPOLL_CTL_ADD, fd.as_raw_fd(), &mut event) }).map(drop)
 }
 
-/// Takes `fd` out of the set.
+/// Waits until something in the set is ready, for `timeout` milliseconds at most (-1: for ever).
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(super) fn epoll_remove(set: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> io::Result<()> {
-    let mut unused = libc::epoll_event { events: 0, u64: 0 };
-    // SAFETY: kernels before 2.6.9 wanted an event here as well; it is not read.
-    check(unsafe { libc::epoll_ctl(set.as_raw_fd(), libc::EPOLL_CTL_DEL, fd.as_raw_fd(), &mut unused) }).map(drop)
-}
-
-/// Waits until something in the set is ready, without a limit.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(super) fn epoll_wait(set: BorrowedFd<'_>) -> io::Result<()> {
+pub(super) fn epoll_wait(set: BorrowedFd<'_>, timeout: c_int) -> io::Result<()> {
     let mut events = [libc::epoll_event { events: 0, u64: 0 }; 2];
     // SAFETY: a pointer to as many entries as is said beside it.
-    check(unsafe { libc::epoll_wait(set.as_raw_fd(), events.as_mut_ptr(), events.len() as c_int, -1) }).map(drop)
+    check(unsafe { libc::epoll_wait(set.as_raw_fd(), events.as_mut_ptr(), events.len() as c_int, timeout) }).map(drop)
 }
 
 /// Runs `step` in the child, between fork and exec.

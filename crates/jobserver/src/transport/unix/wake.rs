@@ -1,9 +1,9 @@
-//! Waiting for a token and for a wake-up by another thread at once, without signals.
+//! Waiting for a token with an end: a deadline, or a wake-up by another thread. No signals.
 //!
-//! Used by `acquire_unless` alone. On Linux the token's descriptor is put into an epoll set with `EPOLLEXCLUSIVE`, so
+//! Used by `acquire_until` alone. On Linux the token's descriptor is put into an epoll set with `EPOLLEXCLUSIVE`, so
 //! that one token wakes one of all waiters on the machine (`poll` wakes all: measured 31.9 wake-ups a token with 32
-//! waiters), and only for the time of one wait: an entry that stays in the set is served first for ever and starves
-//! other processes. Elsewhere, and where epoll can't be had, `poll` does, and is only slower.
+//! waiters). The set lives for one wait: an entry that stays is served first for ever and starves other processes.
+//! Elsewhere, and where epoll can't be had, `poll` does, and is only slower.
 //!
 //! What it can't do: a process that is killed by SIGKILL between being woken and taking its token takes the wake-up with
 //! it, and the token lies there until the next one is written. A blocked `read` hands the wake-up on even then.
@@ -11,34 +11,29 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::sys;
 
-/// Wakes the one thread that waits with it; once woken it stays so.
+/// Wakes all threads that wait with it; once woken it stays so.
 #[derive(Debug)]
 pub(crate) struct Waker {
+    woken: AtomicBool,
     /// Readable once woken; nobody ever reads it.
-    woken: File,
-    /// Where a byte or a count goes to make `woken` readable; `None`: into `woken` itself (eventfd).
+    signal: File,
+    /// Where something is written to make `signal` readable; `None`: into `signal` itself (eventfd).
     trigger: Option<File>,
-    /// `woken` is in it for good, a token's descriptor while somebody waits.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    set: Option<File>,
 }
 
 impl Waker {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(crate) fn new() -> io::Result<Waker> {
-        let woken = match sys::eventfd() {
-            Ok(woken) => woken,
+        match sys::eventfd() {
+            Ok(signal) => Ok(Waker { woken: AtomicBool::new(false), signal, trigger: None }),
             // Some sandboxes know no eventfd.
-            Err(_) => return Waker::with_pipe(),
-        };
-        let set = sys::epoll_create().and_then(|set| {
-            sys::epoll_add(set.as_fd(), woken.as_fd(), libc::EPOLLIN)?;
-            Ok(set)
-        });
-        Ok(Waker { woken, trigger: None, set: set.ok() })
+            Err(_) => Waker::with_pipe(),
+        }
     }
 
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -47,43 +42,62 @@ impl Waker {
     }
 
     pub(super) fn with_pipe() -> io::Result<Waker> {
-        let (woken, trigger) = sys::pipe()?;
-        // A waker is woken twice at most a life, but a full pipe must not block the one who wakes.
-        sys::set_nonblocking(trigger.as_fd(), true)?;
-        Ok(Waker {
-            woken,
-            trigger: Some(trigger),
-            #[cfg(any(target_os = "linux", target_os = "android"))]
-            set: None,
-        })
+        let (signal, trigger) = sys::pipe()?;
+        Ok(Waker { woken: AtomicBool::new(false), signal, trigger: Some(trigger) })
     }
 
-    /// Ends a wait that is under way, or else the next one.
+    /// Ends all waits that are under way, and all to come.
     pub(crate) fn wake(&self) {
-        let mut target = self.trigger.as_ref().unwrap_or(&self.woken);
-        // The only failure left is that it is full, and then it is readable.
-        let _ = target.write(&1u64.to_ne_bytes());
+        // Only the first writes, so nothing ever fills up; and it has written before anyone can sleep again, since a
+        // sleeper watches `signal` and not the flag.
+        if !self.woken.swap(true, Ordering::SeqCst) {
+            let mut target = self.trigger.as_ref().unwrap_or(&self.signal);
+            let written = retry(|| target.write(&1u64.to_ne_bytes()));
+            debug_assert!(written.is_ok(), "an empty counter or pipe takes eight bytes: {written:?}");
+        }
     }
 
     /// Whether [`wake`](Waker::wake) was called.
-    pub(super) fn is_woken(&self) -> io::Result<bool> {
-        let mut fds = [sys::pollfd(&self.woken, libc::POLLIN)];
-        Ok(retry(|| sys::poll(&mut fds, 0))? > 0)
+    pub(crate) fn is_woken(&self) -> bool {
+        self.woken.load(Ordering::SeqCst)
     }
+}
 
-    /// Sleeps until `tokens` may have one or this was woken. It may also return for nothing.
-    pub(super) fn wait_for(&self, tokens: BorrowedFd<'_>) -> io::Result<()> {
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        if let Some(set) = &self.set {
-            // EPERM: a file that epoll does not know; ENOSPC: the user's limit of watches; EEXIST: a second waiter.
-            if sys::epoll_add(set.as_fd(), tokens, libc::EPOLLIN | libc::EPOLLEXCLUSIVE).is_ok() {
-                let waited = retry(|| sys::epoll_wait(set.as_fd()));
-                sys::epoll_remove(set.as_fd(), tokens)?;
-                return waited;
-            }
-        }
-        let mut fds = [sys::pollfd(&tokens, libc::POLLIN), sys::pollfd(&self.woken, libc::POLLIN)];
-        retry(|| sys::poll(&mut fds, -1)).map(drop)
+/// Sleeps until `tokens` may have one, `waker` was woken or `limit` is over. It may also return for nothing.
+pub(super) fn wait(tokens: BorrowedFd<'_>, waker: Option<&Waker>, limit: Option<Duration>) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Ok(set) = exclusive_set(tokens, waker) {
+        // A signal ends the wait; the caller looks at the clock and comes back.
+        return interrupted_is_fine(sys::epoll_wait(set.as_fd(), milliseconds(limit)));
+    }
+    let mut fds = vec![sys::pollfd(&tokens, libc::POLLIN)];
+    fds.extend(waker.map(|waker| sys::pollfd(&waker.signal, libc::POLLIN)));
+    interrupted_is_fine(sys::poll(&mut fds, milliseconds(limit)).map(drop))
+}
+
+/// EPERM: a file that epoll does not know; ENOSPC: the user's limit of watches; EMFILE.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn exclusive_set(tokens: BorrowedFd<'_>, waker: Option<&Waker>) -> io::Result<File> {
+    let set = sys::epoll_create()?;
+    if let Some(waker) = waker {
+        sys::epoll_add(set.as_fd(), waker.signal.as_fd(), libc::EPOLLIN)?;
+    }
+    sys::epoll_add(set.as_fd(), tokens, libc::EPOLLIN | libc::EPOLLEXCLUSIVE)?;
+    Ok(set)
+}
+
+/// Rounded up, so that no wait ends early and spins; -1: for ever. What is longer than the system counts is cut, and the
+/// caller comes back.
+fn milliseconds(limit: Option<Duration>) -> libc::c_int {
+    let Some(limit) = limit else { return -1 };
+    let rounded = limit.as_nanos().saturating_add(999_999) / 1_000_000;
+    libc::c_int::try_from(rounded).unwrap_or(libc::c_int::MAX)
+}
+
+fn interrupted_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+        result => result,
     }
 }
 

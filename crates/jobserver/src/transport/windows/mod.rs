@@ -16,6 +16,8 @@ use std::io;
 use std::os::windows::io::{AsHandle, OwnedHandle};
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use super::{Access, Token};
 use crate::auth::Auth;
@@ -79,15 +81,70 @@ impl Transport {
         Ok(taken.map(|_| Token::PLUS))
     }
 
-    pub(crate) fn acquire_unless(&self, waker: &Waker) -> io::Result<Option<Token>> {
-        // The event comes first: when both are signalled the first one counts, and the semaphore keeps its token.
-        let which = sys::wait([waker.event.as_handle(), self.semaphore.as_handle()], sys::INFINITE)?;
-        Ok(if which == Some(1) { Some(Token::PLUS) } else { None })
+    pub(crate) fn acquire_until(&self, deadline: Option<Instant>, waker: Option<&Waker>) -> io::Result<Option<Token>> {
+        let semaphore = self.semaphore.as_handle();
+        loop {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let milliseconds = left.map_or(sys::INFINITE, milliseconds);
+            // The event comes first: when both are signalled the first one counts, and the semaphore keeps its token.
+            let got = match waker {
+                Some(waker) => match sys::wait([waker.event.as_handle(), semaphore], milliseconds)? {
+                    Some(0) => return Ok(None),
+                    which => which.is_some(),
+                },
+                None => sys::wait([semaphore], milliseconds)?.is_some(),
+            };
+            if got {
+                return Ok(Some(Token::PLUS));
+            }
+            if left == Some(Duration::ZERO) {
+                return Ok(None);
+            }
+        }
+    }
+
+    pub(crate) fn acquire_many(&self, most: usize) -> io::Result<Vec<u8>> {
+        let mut tokens = vec![self.acquire()?.0];
+        match self.try_acquire_many(most - 1) {
+            Ok(more) => tokens.extend(more),
+            Err(error) => {
+                self.release_many(&tokens)?;
+                return Err(error);
+            }
+        }
+        Ok(tokens)
+    }
+
+    /// One call a token: there is none for several.
+    pub(crate) fn try_acquire_many(&self, most: usize) -> io::Result<Vec<u8>> {
+        let mut tokens = Vec::new();
+        while tokens.len() < most {
+            match self.try_acquire() {
+                Ok(Some(token)) => tokens.push(token.0),
+                Ok(None) => break,
+                Err(error) => {
+                    self.release_many(&tokens)?;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(tokens)
     }
 
     pub(crate) fn release(&self, _token: Token) -> io::Result<()> {
-        sys::release_semaphore(self.semaphore.as_handle(), 1).map_err(explain)?;
-        Ok(())
+        self.release_count(1).map(drop)
+    }
+
+    pub(crate) fn release_many(&self, tokens: &[u8]) -> io::Result<()> {
+        match i32::try_from(tokens.len()) {
+            Ok(0) => Ok(()),
+            Ok(count) => self.release_count(count).map(drop),
+            Err(_) => Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
+
+    fn release_count(&self, count: i32) -> io::Result<i32> {
+        sys::release_semaphore(self.semaphore.as_handle(), count).map_err(explain)
     }
 
     /// Takes a token and gives it back at once, since only a release tells the count and a release of none is refused;
@@ -96,8 +153,7 @@ impl Transport {
         if self.try_acquire()?.is_none() {
             return Ok(0);
         }
-        let others = sys::release_semaphore(self.semaphore.as_handle(), 1).map_err(explain)?;
-        Ok(others as usize + 1)
+        Ok(self.release_count(1)? as usize + 1)
     }
 
     /// The name is enough: the command stays as it is.
@@ -106,17 +162,29 @@ impl Transport {
     }
 }
 
+/// Rounded up, so that no wait ends early; what is longer than the system counts is cut, and the caller comes back.
+fn milliseconds(left: Duration) -> u32 {
+    let rounded = left.as_nanos().saturating_add(999_999) / 1_000_000;
+    u32::try_from(rounded).unwrap_or(u32::MAX).min(sys::INFINITE - 1)
+}
+
 #[derive(Debug)]
 pub(crate) struct Waker {
+    woken: AtomicBool,
     event: OwnedHandle,
 }
 
 impl Waker {
     pub(crate) fn new() -> io::Result<Waker> {
-        Ok(Waker { event: sys::create_event()? })
+        Ok(Waker { woken: AtomicBool::new(false), event: sys::create_event()? })
+    }
+
+    pub(crate) fn is_woken(&self) -> bool {
+        self.woken.load(Ordering::SeqCst)
     }
 
     pub(crate) fn wake(&self) {
+        self.woken.store(true, Ordering::SeqCst);
         // Can't fail: the event is ours, open, and was made with all rights.
         let set = sys::set_event(self.event.as_handle());
         debug_assert!(set.is_ok(), "an event of our own can't be set: {set:?}");
@@ -265,14 +333,14 @@ mod tests {
     fn a_woken_waiter_takes_no_token() {
         let pool = pool(1);
         let waker = Waker::new().unwrap();
-        let token = pool.acquire_unless(&waker).unwrap().unwrap();
+        let token = pool.acquire_until(None, Some(&waker)).unwrap().unwrap();
         thread::scope(|scope| {
-            let waiter = scope.spawn(|| pool.acquire_unless(&waker).unwrap());
+            let waiter = scope.spawn(|| pool.acquire_until(None, Some(&waker)).unwrap());
             waker.wake();
             assert_eq!(waiter.join().unwrap(), None);
         });
         pool.release(token).unwrap();
-        assert_eq!(pool.acquire_unless(&waker).unwrap(), None);
+        assert_eq!(pool.acquire_until(None, Some(&waker)).unwrap(), None);
         assert_eq!(pool.available().unwrap(), 1);
     }
 
