@@ -332,6 +332,7 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
     #[test]
     fn bytes_that_are_no_text_are_kept() {
         use std::os::unix::ffi::OsStrExt;

@@ -360,4 +360,20 @@ mod tests {
         });
         assert_eq!(pool.available().unwrap(), 3);
     }
+
+    #[test]
+    fn a_wait_ends_at_its_deadline_and_a_batch_takes_what_there_is() {
+        let pool = pool(3);
+        let waker = Waker::new().unwrap();
+        let tokens = pool.acquire_many(2).unwrap();
+        assert_eq!((tokens.len(), pool.try_acquire_many(5).unwrap().len()), (2, 1));
+        for waker in [None, Some(&waker)] {
+            let deadline = Instant::now() + Duration::from_millis(20);
+            assert_eq!(pool.acquire_until(Some(deadline), waker).unwrap(), None);
+            assert!(Instant::now() >= deadline);
+        }
+        pool.release_many(&[b'+'; 3]).unwrap();
+        assert!(pool.acquire_until(Some(Instant::now()), Some(&waker)).unwrap().is_some());
+        assert_eq!(pool.available().unwrap(), 2);
+    }
 }
