@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod api;
+mod bench;
 mod clients;
 mod context;
 mod downstreams;
@@ -56,6 +57,8 @@ enum Chore {
     CheckTargets,
     /// Fuzz the parsers, a minute each.
     Fuzz,
+    /// Measure the library beside `jobserver` 0.1.35.
+    Bench(bench::Options),
     /// Build examples/mixed as the README says, and fail if ever more jobs ran than slots.
     Mixed,
 }
@@ -81,6 +84,7 @@ fn run(args: Args) -> anyhow::Result<()> {
         Chore::Downstreams { all: true } => downstreams::run(&context).and_then(|()| real_builds::run(&context)),
         Chore::CheckTargets => targets::run(&context),
         Chore::Fuzz => fuzz::run(&context),
+        Chore::Bench(options) => bench::run(&context, &options),
         Chore::Mixed => mixed::run(&context),
     }
 }

@@ -140,6 +140,8 @@ impl Client {
     /// Whoever makes a guard of a token that nobody holds adds a slot to the pool.
     #[allow(clippy::wrong_self_convention)]
     pub fn from_raw(&self, byte: u8) -> Acquired {
+        #[cfg(unix)]
+        self.pool.transport.adopt();
         self.pool.guard(Token(byte))
     }
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use crate::auth::Auth;
-use crate::makeflags::MakeFlags;
+use crate::children::Join;
 use crate::token::{Acquired, Pool};
 use crate::transport::{Token, Transport};
 
@@ -227,7 +227,7 @@ impl Client {
     }
 
     /// Lets the child join this pool, and keeps the rest of the MAKEFLAGS that it would have had: the user's flags, and
-    /// the variables behind ` -- `.
+    /// the variables behind ` -- `. It is [`join`](Client::join) with [`Join::Native`].
     ///
     /// An auth that stood there is replaced. `jobs` is the width to name (`-jN`); no client counts on it, but it is
     /// what make would write. CARGO_MAKEFLAGS is set as well, MFLAGS is removed (make writes it and never reads it).
@@ -250,15 +250,7 @@ impl Client {
     /// A named pipe whose path no client could read from MAKEFLAGS (blanks, `$`, a relative path), a system that can't
     /// open the pipe for the child, `Unsupported` on systems other than Unix and Windows. The command is unchanged then.
     pub fn join_make(&self, command: &mut Command, jobs: Option<usize>) -> io::Result<()> {
-        let explicit =
-            command.get_envs().find(|(name, _)| *name == "MAKEFLAGS").map(|(_, value)| value.map(OsString::from));
-        let before = explicit.unwrap_or_else(|| std::env::var_os("MAKEFLAGS")).unwrap_or_default();
-        let auth = self.pool.transport.hand_to(command)?;
-        let joined = MakeFlags::parse(&before)
-            .with_jobserver(&auth, jobs)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        command.env("MAKEFLAGS", joined).env("CARGO_MAKEFLAGS", flags(&auth)).env_remove("MFLAGS");
-        Ok(())
+        self.join(command, Join::Native, jobs)
     }
 
     /// Makes the pool reachable for the child and returns the flags that say so.
@@ -272,7 +264,7 @@ impl Client {
 
 /// What a child without flags of its own is told. make 4.2 and later read `auth`, older ones `fds`, which takes numbers
 /// only: with a path in it ninja and LLVM leave the jobserver.
-fn flags(auth: &Auth) -> OsString {
+pub(crate) fn flags(auth: &Auth) -> OsString {
     let mut flags = OsString::from("-j");
     if let Auth::Pipe { .. } = auth {
         flags.push(format!(" --jobserver-fds={auth}"));

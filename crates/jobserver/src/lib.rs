@@ -38,6 +38,9 @@
 //! # std::io::Result::Ok(())
 //! ```
 //!
+//! [`Slots`] does this bookkeeping for you, also where there is no jobserver. A program that can't block awaits
+//! [`Client::acquire_async`], or watches the client's descriptor in a loop of its own.
+//!
 //! # Serve a pool
 //!
 //! ```
@@ -59,7 +62,8 @@
 //!
 //! - **Deadlock**: who holds tokens and waits for more can wait for ever. Take a token when there is a job for it and
 //!   give it back when that job ends; never hold one while waiting for a lock or for another token.
-//! - **Lost tokens**: a process that is killed returns nothing. [`Server::balance`] tells afterwards.
+//! - **Lost tokens**: a process that is killed returns nothing. One that ends by Ctrl-C does, if it has called
+//!   [`return_tokens_on_exit`]. [`Server::balance`] tells afterwards.
 //! - **`make` before 4.4** hands its pool only to recipes that begin with `+` or contain `$(MAKE)`;
 //!   [`Client::connect`] says so when that is the reason.
 //! - **Not every pool is on a pipe**: on Windows it is a semaphore, which MSYS2's and Cygwin's make don't have.
@@ -86,23 +90,33 @@ mod readme {}
 
 mod auth;
 mod batch;
+mod children;
 mod client;
 mod env;
 mod error;
+mod future;
 mod helper;
 mod makeflags;
+#[cfg(any(unix, windows))]
+mod readiness;
 mod server;
+mod slots;
+mod terminate;
 mod token;
 mod transport;
 mod waiting;
 
 pub use auth::{Auth, ParseAuthError};
 pub use batch::Batch;
+pub use children::{keep_out, Join};
 pub use client::Client;
 pub use env::{ConnectError, FromEnv};
 pub use error::{FromEnvError, FromEnvErrorKind};
+pub use future::Acquiring;
 pub use helper::HelperThread;
 pub use makeflags::{Jobs, MakeFlags, UnwritableAuth};
 pub use server::{Balance, Server, ServerBuilder};
+pub use slots::{Slot, Slots};
+pub use terminate::return_tokens_on_exit;
 pub use token::Acquired;
 pub use waiting::Canceller;

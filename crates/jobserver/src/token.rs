@@ -1,21 +1,28 @@
 //! The guard of one token, and the pool it goes back to.
 
+use std::any::Any;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use crate::future::Waiters;
 use crate::transport::{Token, Transport};
 
-/// What clients and guards share: the transport, and the first release that failed where nobody could be told.
+/// What clients and guards share: the transport, the futures that wait for a token of it, and the first release that
+/// failed where nobody could be told.
 #[derive(Debug)]
 pub(crate) struct Pool {
     pub(crate) transport: Transport,
+    pub(crate) waiters: Waiters,
+    /// The hall of the `Slots` made from this pool, so that all made from it count one implicit slot.
+    pub(crate) slots: Mutex<Weak<dyn Any + Send + Sync>>,
     failure: Mutex<Option<io::Error>>,
 }
 
 impl Pool {
     pub(crate) fn new(transport: Transport) -> Arc<Pool> {
-        Arc::new(Pool { transport, failure: Mutex::new(None) })
+        let slots: Weak<dyn Any + Send + Sync> = Weak::<()>::new();
+        Arc::new(Pool { transport, waiters: Waiters::default(), slots: Mutex::new(slots), failure: Mutex::new(None) })
     }
 
     pub(crate) fn guard(self: &Arc<Self>, token: Token) -> Acquired {
@@ -28,6 +35,13 @@ impl Pool {
 
     pub(crate) fn keep_failure(&self, error: io::Error) {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.transport.forget();
     }
 }
 
@@ -84,6 +98,8 @@ impl Acquired {
     ///
     /// Where a pool is no pipe the byte is always `+`.
     pub fn into_raw(mut self) -> u8 {
+        #[cfg(unix)]
+        self.pool.transport.disown();
         self.token.take().map_or(Token::PLUS.0, |token| token.0)
     }
 

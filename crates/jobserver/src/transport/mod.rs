@@ -15,6 +15,9 @@
 //! | `release(token)`, `release_many(&tokens)` | gives tokens back; retried while that can help, never for longer than a second |
 //! | `available()` | how many tokens are free, for reports and tests |
 //! | `hand_to(&mut Command)` | lets the child reach the pool and returns the [`Auth`](crate::Auth) that it has to be told |
+//! | `path()`, `hand_ends_to(&mut Command)` | Unix only: the [`Auth`](crate::Auth) that needs no inheritance, if there is one; as `hand_to`, by descriptors whatever the pool is |
+//! | `adopt()`, `disown()`, `forget()` | Unix only, for `terminate`: a token came or went by other ways; the pool is about to be closed |
+//! | `watched()` | what an event loop watches: a descriptor that is readable, or a handle, while a token may be there |
 //! | `Waker::new()`, `wake()`, `is_woken()` | ends every `acquire_until` with it, now and later; stays woken |
 
 #[cfg(not(any(unix, windows)))]
@@ -33,7 +36,7 @@ mod imp;
 mod memory;
 
 #[cfg(unix)]
-pub(crate) use imp::fail_spawn;
+pub(crate) use imp::{fail_spawn, keep_back};
 pub(crate) use imp::{PrivateFifo, Transport, Waker};
 
 /// One token: the byte that was read, so that the same byte goes back.

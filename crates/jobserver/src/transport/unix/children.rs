@@ -2,7 +2,8 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -13,17 +14,33 @@ use crate::auth::Auth;
 
 impl Transport {
     pub(crate) fn hand_to(&self, command: &mut Command) -> io::Result<Auth> {
-        let route = match &self.route {
+        match self.path() {
             // The child opens the path by itself: nothing to inherit, and the standard library need not fork.
-            Route::Path(path) => return Ok(Auth::Fifo(path.clone())),
-            Route::Ends(route) => route,
-        };
-        let ends = match route.get() {
-            Some(ends) => ends.clone(),
-            None => {
-                let made = Arc::new(self.ends_for_children()?);
-                route.get_or_init(|| made).clone()
-            }
+            Some(auth) => Ok(auth),
+            None => self.hand_ends_to(command),
+        }
+    }
+
+    /// The name that any process can join by, if the pool has one.
+    pub(crate) fn path(&self) -> Option<Auth> {
+        match &self.route {
+            Route::Path(path) => Some(Auth::Fifo(path.clone())),
+            Route::Ends(_) => None,
+        }
+    }
+
+    /// Lets the child inherit two descriptors, whatever kind of pool this is.
+    pub(crate) fn hand_ends_to(&self, command: &mut Command) -> io::Result<Auth> {
+        let ends = match &self.route {
+            // Few children need these, so they live no longer than the command.
+            Route::Path(_) => Arc::new(self.ends_for_children()?),
+            Route::Ends(route) => match route.get() {
+                Some(ends) => ends.clone(),
+                None => {
+                    let made = Arc::new(self.ends_for_children()?);
+                    route.get_or_init(|| made).clone()
+                }
+            },
         };
         let auth = Auth::Pipe { read: ends.0.as_raw_fd(), write: ends.1.as_raw_fd() };
         // The command owns the ends as well: their numbers stay theirs however long it waits and whoever drops the
@@ -37,7 +54,7 @@ impl Transport {
 
     fn ends_for_children(&self) -> io::Result<(File, File)> {
         let fresh = |file: &File, end| {
-            let file = pipe::reopen(file.as_raw_fd(), end)?;
+            let file = pipe::reopen(file.as_raw_fd(), end).or_else(|error| self.open_end(end).ok_or(error))?;
             // make before 4.3 breaks on a write end that doesn't block.
             sys::set_nonblocking(file.as_fd(), false)?;
             Ok::<_, io::Error>(file)
@@ -61,6 +78,24 @@ impl Transport {
         })?;
         Ok((read, write))
     }
+
+    /// An end of a named pipe by its path, for systems where the file itself can't be opened anew. Neither waits: this
+    /// process has both ends open.
+    fn open_end(&self, end: End) -> Option<File> {
+        let Route::Path(path) = &self.route else { return None };
+        let mut options = File::options();
+        let file = options.read(end == End::Read).write(end == End::Write).custom_flags(libc::O_NOCTTY).open(path);
+        let file = file.and_then(sys::above_stdio).ok()?;
+        pipe::same_file(&file, &self.read).then_some(file)
+    }
+}
+
+/// Keeps those of `fds` that are pipes from the child, and from it alone.
+pub(crate) fn keep_back(command: &mut Command, fds: Vec<RawFd>) {
+    sys::before_exec(command, move || {
+        fds.iter().for_each(|&fd| sys::keep_pipe_back(fd));
+        Ok(())
+    });
 }
 
 /// Makes the spawn of `command` fail with error number `code`.

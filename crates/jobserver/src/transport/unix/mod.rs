@@ -18,14 +18,15 @@ mod wake;
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use self::pipe::End;
+use crate::terminate;
 
-pub(crate) use self::children::fail_spawn;
+pub(crate) use self::children::{fail_spawn, keep_back};
 pub(crate) use self::fifo::PrivateFifo;
 pub(crate) use self::wake::Waker;
 
@@ -114,6 +115,25 @@ impl Transport {
         let transport = Transport::open_path(fifo.path())?;
         pipe::seed(&transport.write, limit)?;
         Ok(transport)
+    }
+
+    /// What is readable while there is a token: the open file of our own that nobody else shares, if it can be had.
+    pub(crate) fn watched(&self) -> BorrowedFd<'_> {
+        self.spare().ok().flatten().unwrap_or(&self.read).as_fd()
+    }
+
+    /// For a handler that gives tokens back: one came from another process, or went there, past `acquire` and `release`.
+    pub(crate) fn adopt(&self) {
+        terminate::adopt(&self.write);
+    }
+
+    pub(crate) fn disown(&self) {
+        terminate::disown(&self.write);
+    }
+
+    /// For the same: the files are about to be closed.
+    pub(crate) fn forget(&self) {
+        terminate::forget(&self.write);
     }
 
     /// `None` where no open file of our own can be had; an error where it might be another time.

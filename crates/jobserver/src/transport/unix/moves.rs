@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::wake::{self, retry, Waker};
 use super::{sys, Transport};
+use crate::terminate;
 use crate::transport::Token;
 
 /// How long a full pipe may refuse a token before the release fails.
@@ -46,6 +47,16 @@ impl Transport {
     }
 
     pub(crate) fn acquire_until(&self, deadline: Option<Instant>, waker: Option<&Waker>) -> io::Result<Option<Token>> {
+        let mut byte = [0];
+        Ok(self.read_until(&mut byte, deadline, waker)?.map(|_| Token(byte[0])))
+    }
+
+    fn read_until(
+        &self,
+        bytes: &mut [u8],
+        deadline: Option<Instant>,
+        waker: Option<&Waker>,
+    ) -> io::Result<Option<usize>> {
         let tokens = self.spare()?.unwrap_or(&self.read);
         let mut waited = false;
         loop {
@@ -53,14 +64,14 @@ impl Transport {
                 self.wake_next()?;
                 return Ok(None);
             }
-            if let Some(token) = self.try_acquire()? {
+            if let Some(count) = self.read_now(bytes)? {
                 if waited {
                     if let Err(error) = self.wake_next() {
-                        let _ = self.release(token);
+                        let _ = self.release_many(&bytes[..count]);
                         return Err(error);
                     }
                 }
-                return Ok(Some(token));
+                return Ok(Some(count));
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
@@ -69,6 +80,7 @@ impl Transport {
                 }
                 return Ok(None);
             }
+            let _asleep = terminate::asleep();
             wake::wait(tokens.as_fd(), waker, left)?;
             waited = true;
         }
@@ -95,7 +107,7 @@ impl Transport {
         let mut left = tokens;
         let mut refused_since = None;
         while !left.is_empty() {
-            match self.write_now(left) {
+            match terminate::give(&self.write, left, |tokens| self.write_now(tokens)) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => left = &left[count..],
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -114,6 +126,13 @@ impl Transport {
     /// Reads at least one token, as many as there are and fit.
     fn read_waiting(&self, bytes: &mut [u8]) -> io::Result<usize> {
         loop {
+            // A move that is counted must not wait.
+            if terminate::is_on() {
+                if let Some(count) = self.read_until(bytes, None, None)? {
+                    return Ok(count);
+                }
+                continue;
+            }
             match read(&self.read, bytes) {
                 // Somebody who shares the file has set O_NONBLOCK.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -126,10 +145,11 @@ impl Transport {
 
     /// Reads the tokens that are there; `None`: none is.
     fn read_now(&self, bytes: &mut [u8]) -> io::Result<Option<usize>> {
-        let result = match self.spare()? {
+        let spare = self.spare()?;
+        let result = terminate::take(&self.write, spare, || match spare {
             Some(spare) => read(spare, bytes),
             None => self.read_shared_now(bytes),
-        };
+        });
         match result {
             Ok(count) => Ok(Some(count)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),

@@ -77,6 +77,18 @@ pub(super) fn set_cloexec(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     Ok(())
 }
 
+/// Keeps descriptor `fd` from the program that is about to be executed, if it is a pipe. Async-signal-safe; for the
+/// child between fork and exec, where all numbers are copies.
+pub(super) fn keep_pipe_back(fd: RawFd) {
+    // 32-bit Android has st_mode and these constants in different sizes.
+    #[allow(clippy::unnecessary_cast)]
+    let is_pipe = stat(fd).is_ok_and(|stat| stat.st_mode as u32 & libc::S_IFMT as u32 == libc::S_IFIFO as u32);
+    if is_pipe {
+        // SAFETY: a number above 2 that is open; this process has no other use for it than to hand it on.
+        unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
+}
+
 /// What file a descriptor number is open on, whoever owns it.
 pub(super) fn stat(fd: RawFd) -> io::Result<libc::stat> {
     let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
@@ -202,8 +214,8 @@ pub(super) fn epoll_wait(set: BorrowedFd<'_>, timeout: c_int) -> io::Result<()> 
 
 /// Runs `step` in the child, between fork and exec.
 ///
-/// `step` must be async-signal-safe: no allocation, no lock. Both callers only call [`set_cloexec`] or return a
-/// number.
+/// `step` must be async-signal-safe: no allocation, no lock. The callers only call [`set_cloexec`] or
+/// [`keep_pipe_back`], or return a number.
 pub(super) fn before_exec<F>(command: &mut Command, step: F)
 where
     F: FnMut() -> io::Result<()> + Send + Sync + 'static,

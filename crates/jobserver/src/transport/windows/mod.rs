@@ -13,7 +13,7 @@ mod sys;
 
 use std::fmt;
 use std::io;
-use std::os::windows::io::{AsHandle, OwnedHandle};
+use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -154,6 +154,11 @@ impl Transport {
             return Ok(0);
         }
         Ok(self.release_count(1)? as usize + 1)
+    }
+
+    /// The semaphore itself: a wait for it takes a token.
+    pub(crate) fn watched(&self) -> BorrowedHandle<'_> {
+        self.semaphore.as_handle()
     }
 
     /// The name is enough: the command stays as it is.

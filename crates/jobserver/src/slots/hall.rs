@@ -1,0 +1,333 @@
+//! Where the threads of [`Slots`](super::Slots) wait: the lock around the state, sleeping and waking, and a short cut.
+//!
+//! Each waiter sleeps on a condition variable of its own, so that whoever releases wakes one thread; the leader waits in
+//! the pool, and a waker calls it back. What the state asks for is done after the lock was let go: tokens first, since
+//! other processes wait for them.
+//!
+//! The short cut: while a waiter was called and is on its way, a thread that releases leaves its right in a *lane* of
+//! its own, and finds it there when it acquires again, without touching what other cores write to. Whoever takes the
+//! lock first collects what lies in the lanes. A right is left there only while `coming` is set, as seen under the
+//! lane's lock; `coming` is cleared before the lanes are searched; so either the search finds the right or its owner
+//! sees the flag cleared and takes the long way. No right lies there while all who want one sleep.
+//!
+//! It knows the pool only as a [`Source`], and locks only as `sync`: a model checker has its own.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::state::{Id, Look, State, Todo, Turn};
+use super::sync::{lane, Arc, AtomicBool, Condvar, Mutex, MutexGuard, Ordering, PoisonError, LANES, TURN_USES};
+
+/// How long a right is used so at most. Longer jobs go through the pool each, where that costs them nothing; and no
+/// other process waits longer than this for what short jobs save.
+pub(crate) const TURN_TIME: Duration = Duration::from_millis(1);
+
+/// A turn that has seen so many jobs has short ones, and the clock is read after so many again: should they become long,
+/// a few of them in a row go past the pool.
+const CLOCK_EVERY: u32 = 8;
+
+/// The pool, as the hall needs it.
+pub(crate) trait Source: Sized {
+    /// What calls back who waits in the pool.
+    type Waker;
+    /// A waker that has not been used.
+    fn waker(&self) -> io::Result<Self::Waker>;
+    /// Ends the wait with `waker`, and all to come.
+    fn wake(waker: &Self::Waker);
+    /// Whether it was used.
+    fn is_woken(waker: &Self::Waker) -> bool;
+    /// Waits for a token; `None`: the deadline has passed or the waker was woken.
+    fn take(&self, deadline: Option<Instant>, waker: &Self::Waker) -> io::Result<Option<u8>>;
+    /// Takes a token that is there now.
+    fn take_now(&self) -> io::Result<Option<u8>>;
+    /// Gives tokens back.
+    fn give(&self, tokens: &[u8]) -> io::Result<()>;
+    /// Keeps the reason why tokens could not be given back, where whoever acquires is not to blame.
+    fn keep_failure(&self, error: io::Error);
+    /// The time, where there is a clock.
+    fn now(&self) -> Option<Instant>;
+}
+
+pub(crate) struct Hall<S: Source> {
+    inside: Mutex<Inside<S::Waker>>,
+    /// Whether a waiter was called and has not come yet. Changed with `inside` locked.
+    coming: AtomicBool,
+    lanes: [Lane; LANES],
+    source: Option<S>,
+}
+
+/// As large as what a processor fetches at once, so that no two of them share it.
+#[repr(align(128))]
+struct Lane(Mutex<Option<Turn>>);
+
+struct Inside<K> {
+    state: State<Arc<Condvar>>,
+    /// That of the last who led; the next one uses it as well, unless it was woken.
+    waker: Option<Arc<K>>,
+}
+
+/// The hall by way of one lane. Rights hold one of these, and not the hall, whose count of references all cores would
+/// write to at every job.
+#[repr(align(128))]
+pub(crate) struct Door<S: Source> {
+    hall: Arc<Hall<S>>,
+    lane: usize,
+}
+
+/// The right to run one job, to be ended by [`end`](Right::end).
+#[must_use]
+pub(crate) struct Right<S: Source> {
+    door: Arc<Door<S>>,
+    turn: Turn,
+}
+
+/// All doors of a hall: what a thread enters by.
+pub(crate) struct Doors<S: Source>([Arc<Door<S>>; LANES]);
+
+type Guard<'a, S> = MutexGuard<'a, Inside<<S as Source>::Waker>>;
+
+impl<S: Source> Doors<S> {
+    /// `own` rights that never leave, and those of `source`.
+    pub(crate) fn new(own: usize, source: Option<S>) -> Doors<S> {
+        let hall = Arc::new(Hall {
+            inside: Mutex::new(Inside { state: State::new(own, source.is_some()), waker: None }),
+            coming: AtomicBool::new(false),
+            lanes: std::array::from_fn(|_| Lane(Mutex::new(None))),
+            source,
+        });
+        Doors(std::array::from_fn(|lane| Arc::new(Door { hall: hall.clone(), lane })))
+    }
+
+    pub(crate) fn source(&self) -> Option<&S> {
+        self.0[0].hall.source.as_ref()
+    }
+
+    pub(crate) fn in_use(&self) -> usize {
+        let hall = &self.0[0].hall;
+        let inside = hall.enter();
+        let count = inside.state.in_use();
+        hall.finish_quietly(inside, Todo::nothing());
+        count
+    }
+
+    /// A right that is free here or in the pool.
+    pub(crate) fn take_now(&self) -> io::Result<Option<Right<S>>> {
+        let door = &self.0[lane()];
+        let turn = match door.hall.take_lane(door.lane) {
+            Some(turn) => Some(turn),
+            None => door.hall.take_now()?,
+        };
+        Ok(turn.map(|turn| door.right(turn)))
+    }
+
+    /// Waits for a right; `None`: the deadline has passed.
+    pub(crate) fn take(&self, deadline: Option<Instant>) -> io::Result<Option<Right<S>>> {
+        let door = &self.0[lane()];
+        let turn = match door.hall.take_lane(door.lane) {
+            Some(turn) => Some(turn),
+            None => door.hall.take(deadline)?,
+        };
+        Ok(turn.map(|turn| door.right(turn)))
+    }
+}
+
+impl<S: Source> Door<S> {
+    fn right(self: &Arc<Self>, turn: Turn) -> Right<S> {
+        let since = turn.since.or_else(|| self.hall.now());
+        Right { door: self.clone(), turn: Turn { since, ..turn } }
+    }
+}
+
+impl<S: Source> Right<S> {
+    /// The job has ended. An error: a token could not be given back.
+    pub(crate) fn end(self) -> io::Result<()> {
+        self.release()
+    }
+
+    /// The same where nobody can be told.
+    pub(crate) fn end_quietly(self) {
+        if let Err(error) = self.release() {
+            self.door.hall.keep_failure(error);
+        }
+    }
+
+    fn release(&self) -> io::Result<()> {
+        let Door { hall, lane } = &*self.door;
+        let turn = Turn { uses: self.turn.uses + 1, ..self.turn };
+        // The first look saves the clock where nobody waits; the one that counts is made under the lane's lock.
+        if hall.coming.load(Ordering::SeqCst) && !hall.is_over(turn) && hall.leave_in_lane(*lane, turn) {
+            return Ok(());
+        }
+        let mut inside = hall.enter();
+        let todo = inside.state.release(turn, |turn| hall.is_over(turn));
+        hall.finish(inside, todo)
+    }
+}
+
+impl<S: Source> Hall<S> {
+    fn take_now(&self) -> io::Result<Option<Turn>> {
+        let mut inside = self.enter();
+        let taken = inside.state.take();
+        self.finish_quietly(inside, Todo::nothing());
+        let source = match (taken, &self.source) {
+            (None, Some(source)) => source,
+            _ => return Ok(taken),
+        };
+        let Some(token) = source.take_now()? else { return Ok(None) };
+        let mut inside = self.enter();
+        let (turn, todo) = inside.state.add(token);
+        self.finish_quietly(inside, todo);
+        Ok(Some(turn))
+    }
+
+    fn take(&self, deadline: Option<Instant>) -> io::Result<Option<Turn>> {
+        let mut inside = self.enter();
+        if let Some(turn) = inside.state.take() {
+            self.finish_quietly(inside, Todo::nothing());
+            return Ok(Some(turn));
+        }
+        let bell = Arc::new(Condvar::new());
+        let id = inside.state.join(bell.clone());
+        loop {
+            let (look, todo) = inside.state.look(id);
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            match look {
+                Look::Run(turn) => {
+                    self.finish_quietly(inside, todo);
+                    return Ok(Some(turn));
+                }
+                Look::Lead => {
+                    let result;
+                    (inside, result) = self.lead(inside, deadline);
+                    match result {
+                        Ok(Some(token)) => {
+                            let (turn, todo) = inside.state.deliver(id, token);
+                            self.finish_quietly(inside, todo);
+                            return Ok(Some(turn));
+                        }
+                        Ok(None) if left != Some(Duration::ZERO) => {}
+                        Ok(None) => return Ok(self.leave(inside, id)),
+                        Err(error) => return self.leave(inside, id).map(Some).ok_or(error),
+                    }
+                }
+                Look::Sleep => {
+                    self.coming.store(inside.state.is_called(), Ordering::SeqCst);
+                    inside = match left {
+                        None => bell.wait(inside).unwrap_or_else(PoisonError::into_inner),
+                        Some(Duration::ZERO) => return Ok(self.leave(inside, id)),
+                        Some(left) => bell.wait_timeout(inside, left).unwrap_or_else(PoisonError::into_inner).0,
+                    };
+                    self.collect(&mut inside);
+                }
+            }
+        }
+    }
+
+    /// Waits in the pool.
+    fn lead<'a>(
+        &'a self,
+        mut inside: Guard<'a, S>,
+        deadline: Option<Instant>,
+    ) -> (Guard<'a, S>, io::Result<Option<u8>>) {
+        let source = self.source.as_ref().expect("only in a pool somebody leads");
+        let waker = match inside.waker.take().filter(|waker| !S::is_woken(waker)) {
+            Some(waker) => waker,
+            None => match source.waker() {
+                Ok(waker) => Arc::new(waker),
+                Err(error) => return (inside, Err(error)),
+            },
+        };
+        inside.waker = Some(waker.clone());
+        self.coming.store(inside.state.is_called(), Ordering::SeqCst);
+        drop(inside);
+        let result = source.take(deadline, &waker);
+        (self.enter(), result)
+    }
+
+    /// Ends a wait, with the right that was granted by now.
+    fn leave(&self, mut inside: Guard<'_, S>, id: Id) -> Option<Turn> {
+        let (granted, todo) = inside.state.leave(id);
+        self.finish_quietly(inside, todo);
+        granted
+    }
+
+    fn finish_quietly(&self, inside: Guard<'_, S>, todo: Todo<Arc<Condvar>>) {
+        if let Err(error) = self.finish(inside, todo) {
+            self.keep_failure(error);
+        }
+    }
+
+    fn keep_failure(&self, error: io::Error) {
+        if let Some(source) = &self.source {
+            source.keep_failure(error);
+        }
+    }
+
+    /// Lets the state go and does what it asks for.
+    fn finish(&self, inside: Guard<'_, S>, todo: Todo<Arc<Condvar>>) -> io::Result<()> {
+        let waker = inside.waker.clone().filter(|_| todo.interrupt);
+        self.coming.store(inside.state.is_called(), Ordering::SeqCst);
+        drop(inside);
+        let given = match &self.source {
+            Some(source) if !todo.give.is_empty() => source.give(&todo.give),
+            _ => Ok(()),
+        };
+        for bell in todo.wake {
+            bell.notify_one();
+        }
+        if let Some(waker) = waker {
+            S::wake(&waker);
+        }
+        given
+    }
+
+    fn enter(&self) -> Guard<'_, S> {
+        // What is guarded is whole at every step that may panic.
+        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        self.collect(&mut inside);
+        inside
+    }
+
+    /// What lies in the lanes comes to the state, and nothing comes into them until `coming` is set again.
+    fn collect(&self, inside: &mut Guard<'_, S>) {
+        if self.coming.swap(false, Ordering::SeqCst) {
+            for Lane(lane) in &self.lanes {
+                let found = lane.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some(turn) = found {
+                    inside.state.found(turn);
+                }
+            }
+        }
+    }
+
+    fn take_lane(&self, lane: usize) -> Option<Turn> {
+        self.lanes[lane].0.try_lock().ok()?.take()
+    }
+
+    /// Whether the right could be left there.
+    fn leave_in_lane(&self, lane: usize, turn: Turn) -> bool {
+        match self.lanes[lane].0.try_lock() {
+            Ok(mut lane) if lane.is_none() && self.coming.load(Ordering::SeqCst) => {
+                *lane = Some(turn);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn now(&self) -> Option<Instant> {
+        self.source.as_ref().and_then(Source::now)
+    }
+
+    fn is_over(&self, turn: Turn) -> bool {
+        if turn.uses >= TURN_USES {
+            return true;
+        }
+        // To read the clock costs as much as all the rest of the short cut.
+        if turn.uses > CLOCK_EVERY && turn.uses % CLOCK_EVERY != 0 {
+            return false;
+        }
+        let lasted = self.now().zip(turn.since).map(|(now, since)| now.saturating_duration_since(since));
+        lasted.is_some_and(|lasted| lasted >= TURN_TIME)
+    }
+}

@@ -1,0 +1,147 @@
+//! What this process holds of each pool: an account for every write end, in a list that only grows.
+//!
+//! The list is read by a signal handler, so an entry is never moved or freed; that of a closed pool is used again. It is
+//! as long as there ever were pools at once.
+
+use std::iter;
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicI32, AtomicIsize, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use super::sys;
+
+const NONE: RawFd = -1;
+
+pub(super) struct Account {
+    /// The pool's write end; [`NONE`]: free for another pool.
+    pool: AtomicI32,
+    /// Where the pool is read without blocking; [`NONE`]: not known.
+    spare: AtomicI32,
+    /// Tokens taken less tokens given. Below zero while the process does without its implicit slot.
+    held: AtomicIsize,
+    /// Tokens that a handler has written back while their guards live on.
+    returned: AtomicUsize,
+    next: OnceLock<&'static Account>,
+}
+
+/// How often a thread fell asleep until a token comes, and how often one woke up.
+static ASLEEP: AtomicUsize = AtomicUsize::new(0);
+static AWAKE: AtomicUsize = AtomicUsize::new(0);
+
+pub(crate) struct Asleep(());
+
+impl Asleep {
+    pub(super) fn new() -> Asleep {
+        ASLEEP.fetch_add(1, Ordering::SeqCst);
+        Asleep(())
+    }
+}
+
+impl Drop for Asleep {
+    fn drop(&mut self) {
+        AWAKE.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+static FIRST: OnceLock<&'static Account> = OnceLock::new();
+
+/// The account of a pool that is open, made if need be. Not for handlers.
+pub(super) fn of(pool: RawFd) -> &'static Account {
+    find(pool).unwrap_or_else(|| {
+        static OPENING: Mutex<()> = Mutex::new(());
+        let _one_by_one = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+        find(pool).unwrap_or_else(|| open(pool))
+    })
+}
+
+pub(super) fn find(pool: RawFd) -> Option<&'static Account> {
+    all().find(|account| account.pool.load(Ordering::SeqCst) == pool)
+}
+
+/// Writes back what is held of all pools. Async-signal-safe; nothing moves meanwhile.
+pub(super) fn give_back(left: impl Fn() -> Duration) {
+    for account in all() {
+        let pool = account.pool.load(Ordering::SeqCst);
+        while let Ok(held @ 1..) = usize::try_from(account.held.load(Ordering::SeqCst)) {
+            let written = match pool {
+                NONE => 0,
+                _ => sys::write_tokens(pool, held, left()),
+            };
+            if written == 0 {
+                break;
+            }
+            account.subtract(written);
+            account.returned.fetch_add(written, Ordering::SeqCst);
+        }
+        account.wake_others(pool);
+    }
+}
+
+impl Account {
+    pub(super) fn add(&self, tokens: usize) {
+        self.held.fetch_add(tokens as isize, Ordering::SeqCst);
+    }
+
+    pub(super) fn subtract(&self, tokens: usize) {
+        self.held.fetch_sub(tokens as isize, Ordering::SeqCst);
+    }
+
+    /// How many of `tokens` were written back before, and are settled with this.
+    pub(super) fn settle(&self, tokens: usize) -> usize {
+        let less = |returned: usize| (returned > 0).then(|| returned - returned.min(tokens));
+        match self.returned.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less) {
+            Ok(returned) => returned.min(tokens),
+            Err(_) => 0,
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.held.store(0, Ordering::SeqCst);
+        self.returned.store(0, Ordering::SeqCst);
+        self.spare.store(NONE, Ordering::SeqCst);
+        self.pool.store(NONE, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_read_by(&self, spare: Option<RawFd>) {
+        self.spare.store(spare.unwrap_or(NONE), Ordering::SeqCst);
+    }
+
+    /// Passes the wake-ups on that go to threads of this process.
+    ///
+    /// A token that is written wakes one of all who sleep, and if that is a thread of ours it ends with the process,
+    /// while others sleep on beside a free token. A thread is woken once, so one more than sleep here reaches another
+    /// process, which hands it on if there is more than one token.
+    fn wake_others(&self, pool: RawFd) {
+        let spare = self.spare.load(Ordering::SeqCst);
+        let awake = AWAKE.load(Ordering::SeqCst);
+        let mut woken = 0;
+        // Some wake up meanwhile, and one may only now fall asleep that looked before the door was closed.
+        let asleep = || ASLEEP.load(Ordering::SeqCst).wrapping_sub(awake);
+        while spare != NONE && woken <= asleep() && sys::move_in_place(spare, pool) {
+            woken += 1;
+        }
+    }
+}
+
+fn all() -> impl Iterator<Item = &'static Account> {
+    iter::successors(FIRST.get().copied(), |account| account.next.get().copied())
+}
+
+fn open(pool: RawFd) -> &'static Account {
+    if let Some(account) = find(NONE) {
+        account.pool.store(pool, Ordering::SeqCst);
+        return account;
+    }
+    let account: &'static Account = Box::leak(Box::new(Account {
+        pool: AtomicI32::new(pool),
+        spare: AtomicI32::new(NONE),
+        held: AtomicIsize::new(0),
+        returned: AtomicUsize::new(0),
+        next: OnceLock::new(),
+    }));
+    let end = all().last().map_or(&FIRST, |last| &last.next);
+    // Nobody else opens an account now, so the end is free.
+    let _ = end.set(account);
+    account
+}
