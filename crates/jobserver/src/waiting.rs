@@ -73,6 +73,10 @@ impl Client {
     ///
     /// The wait is as exact as the system's, about a millisecond on Linux and 16 on Windows, and never too short.
     pub fn acquire_timeout(&self, timeout: Duration) -> io::Result<Option<Acquired>> {
+        // A free token is taken before the clock is asked, which takes as long as a tenth of the read.
+        if let Some(token) = self.try_acquire()? {
+            return Ok(Some(token));
+        }
         // A time that no clock can show is no limit.
         self.acquire_until(Instant::now().checked_add(timeout), None)
     }

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use jobserver::{Client, FromEnvErrorKind, Server, Slot, Slots};
+use testkit::chance::Chance;
 use testkit::process;
 
 /// Far longer than anything here takes: a waiter that is left asleep is a failure and no hang.
@@ -19,18 +20,6 @@ const BOUND: Duration = Duration::from_secs(60);
 fn clients(tokens: usize) -> [Client; 2] {
     let server = Server::builder().slots(tokens + 1).fifo().build().unwrap();
     [Client::new(tokens).unwrap(), server.client()]
-}
-
-/// xorshift, so that a run can be told from another by its seed.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
 }
 
 #[test]
