@@ -1,56 +1,39 @@
-//! A token, a child and a signal awaited together in one thread, by an event loop of one's own: mio's. Unix only.
+//! Tokens, children and signals awaited together in one thread, by an event loop of one's own: mio's. Unix only.
 //!
 //! `cargo run -p jobserver --example event_loop -- 'sleep 1' 'sleep 2' 'sleep 3'`; after Ctrl-C no further job starts.
 #[cfg(unix)]
-pub(crate) fn run(client: &jobserver::Client, mut jobs: Vec<String>) -> std::io::Result<()> {
-    use mio::{unix::SourceFd, Events, Interest, Poll, Token};
-    use std::os::{fd::AsRawFd, fd::OwnedFd, unix::net::UnixStream};
-    use std::{collections::HashMap, io::ErrorKind, net::Shutdown, process::Command};
-
-    let (mut poll, mut events, mut running) = (Poll::new()?, Events::with_capacity(8), HashMap::new());
-    let registry = poll.registry().try_clone()?;
-    let watch = |file: &dyn AsRawFd, id| registry.register(&mut SourceFd(&file.as_raw_fd()), id, Interest::READABLE);
-    let (interrupted, trigger) = UnixStream::pair()?;
-    signal_hook::low_level::pipe::register(signal_hook::consts::SIGINT, trigger)?;
-    watch(&interrupted, Token(0))?;
-    watch(client, Token(1))?;
-    for id in (2..).map(Token) {
+fn main() -> std::io::Result<()> {
+    use mio::{unix::pipe, unix::SourceFd, Events, Interest, Poll, Token};
+    use signal_hook::{consts, low_level::pipe::register};
+    use std::{io::ErrorKind, io::Read, os::fd::AsRawFd, process};
+    let client = jobserver::Client::connect().or_else(|_| jobserver::Client::new(2))?;
+    let (mut poll, mut events, mut running) = (Poll::new()?, Events::with_capacity(4), Vec::new());
+    let ((child_ends, mut ended), (ctrl_c, mut interrupted)) = (pipe::new()?, pipe::new()?);
+    register(consts::SIGCHLD, child_ends)?;
+    register(consts::SIGINT, ctrl_c)?;
+    poll.registry().register(&mut ended, Token(0), Interest::READABLE)?;
+    poll.registry().register(&mut interrupted, Token(1), Interest::READABLE)?;
+    let (mut jobs, mut stopped, pool) = (std::env::args().skip(1).peekable(), false, client.as_raw_fd());
+    loop {
+        while ended.read(&mut [0; 64]).is_ok() {} // first: for a child that ends after it was asked another byte comes
+        running.retain_mut(|(job, _token): &mut (process::Child, Option<_>)| {
+            job.try_wait().expect("a child of ours").map(|status| println!("{status}")).is_none()
+        });
+        stopped |= interrupted.read(&mut [0; 64]).is_ok();
+        let more = jobs.peek().is_some() && !stopped;
         // The slot that every process has from birth goes first; for the others a token is tried before each wait.
-        let own = running.values().all(|(_, _, token): &(_, _, Option<_>)| token.is_some());
-        let token = if own || jobs.is_empty() { None } else { client.try_acquire()? };
-        if !jobs.is_empty() && (own || token.is_some()) {
-            let (ended, theirs) = UnixStream::pair()?; // their end closes with the job
-            ended.shutdown(Shutdown::Write)?;
-            let job = Command::new("sh").args(["-c", &jobs.remove(0)]).stdin(OwnedFd::from(theirs)).spawn()?;
-            watch(&ended, id)?;
-            running.insert(id, (job, ended, token));
-            continue;
-        }
-        if running.is_empty() {
-            break;
-        }
-        if jobs.is_empty() {
-            let _ = registry.deregister(&mut SourceFd(&client.as_raw_fd())); // else each token that is free wakes us
-        }
-        poll.poll(&mut events, None).or_else(|error| match error.kind() {
-            ErrorKind::Interrupted => Ok(()), // the signal; its pipe tells the next time
-            _ => Err(error),
-        })?;
-        for event in &events {
-            if event.token() == Token(0) {
-                jobs.clear();
-            } else if let Some((mut job, _, _token)) = running.remove(&event.token()) {
-                println!("{}", job.wait()?);
-            }
+        let own = running.iter().all(|(_, token)| token.is_some());
+        let token = if more && !own { client.try_acquire()? } else { None };
+        if more && (own || token.is_some()) {
+            running.push((process::Command::new("sh").arg("-c").args(jobs.next()).spawn()?, token));
+        } else if running.is_empty() {
+            return Ok(());
+        } else {
+            more.then(|| poll.registry().register(&mut SourceFd(&pool), Token(2), Interest::READABLE)).transpose()?;
+            poll.poll(&mut events, None).or_else(|e| (e.kind() == ErrorKind::Interrupted).then_some(()).ok_or(e))?;
+            let _ = poll.registry().deregister(&mut SourceFd(&pool)); // else each token that is returned would wake us
         }
     }
-    Ok(())
 }
-
-fn main() -> std::io::Result<()> {
-    let client = jobserver::Client::connect().or_else(|_| jobserver::Client::new(2))?;
-    #[cfg(unix)]
-    run(&client, std::env::args().skip(1).collect())?;
-    drop(client);
-    Ok(())
-}
+#[cfg(not(unix))]
+fn main() {}

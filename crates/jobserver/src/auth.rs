@@ -43,22 +43,20 @@ impl Auth {
     ///
     /// Text that looks like descriptors but isn't two numbers, `fifo:` without a path, and nothing at all.
     pub fn parse(text: &OsStr) -> Result<Auth, ParseAuthError> {
-        if let Some(path) = strip_fifo(text) {
-            if path.is_empty() {
-                return Err(ParseAuthError("expected a path after `fifo:`".to_string()));
-            }
-            return Ok(Auth::Fifo(path.into()));
+        let error = |why: &str| Err(ParseAuthError(why.to_string()));
+        let no_path = "expected a path after `fifo:`";
+        match strip_fifo(text) {
+            Some(path) if path.is_empty() => return error(no_path),
+            Some(path) => return Ok(Auth::Fifo(path.into())),
+            None => {}
         }
-        let text = match text.to_str() {
-            Some("") => return Err(ParseAuthError("expected `fifo:PATH` or `R,W`, found nothing".to_string())),
-            Some(text) => text,
-            None => return Err(ParseAuthError("not valid UTF-8".to_string())),
-        };
+        let Some(text) = text.to_str() else { return error("not valid UTF-8") };
         match text.split_once(',') {
             Some((read, write)) => {
                 Ok(Auth::Pipe { read: descriptor(read, "read")?, write: descriptor(write, "write")? })
             }
-            None if text == "fifo" => Err(ParseAuthError("expected a path after `fifo:`".to_string())),
+            None if text.is_empty() => error("expected `fifo:PATH` or `R,W`, found nothing"),
+            None if text == "fifo" => error(no_path),
             None => Ok(Auth::Semaphore(text.to_string())),
         }
     }
@@ -71,12 +69,14 @@ impl Auth {
                 text.push(path);
                 text
             }
-            _ => self.to_string().into(),
+            Auth::Pipe { read, write } => format!("{read},{write}").into(),
+            Auth::Semaphore(name) => name.into(),
         }
     }
 }
 
 impl fmt::Display for Auth {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Auth::Pipe { read, write } => write!(f, "{read},{write}"),
@@ -91,6 +91,7 @@ impl fmt::Display for Auth {
 pub struct ParseAuthError(pub(crate) String);
 
 impl fmt::Display for ParseAuthError {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -99,6 +100,7 @@ impl fmt::Display for ParseAuthError {
 impl std::error::Error for ParseAuthError {}
 
 /// Whether every client can read this path from MAKEFLAGS: make expands `$`, and only make undoes a quoted blank.
+#[inline]
 pub(crate) fn check_path(path: &Path) -> Result<(), String> {
     let text = path.to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || "_./-".contains(c);

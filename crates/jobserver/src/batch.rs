@@ -31,16 +31,19 @@ pub struct Batch {
 
 impl Batch {
     /// How many tokens are in it.
+    #[inline]
     pub fn len(&self) -> usize {
         self.tokens.len()
     }
 
     /// Whether none is left.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.tokens.is_empty()
     }
 
     /// Takes one token out, with a guard of its own.
+    #[inline]
     pub fn pop(&mut self) -> Option<Acquired> {
         self.tokens.pop().map(|byte| self.pool.guard(Token(byte)))
     }
@@ -50,6 +53,7 @@ impl Batch {
     /// # Errors
     ///
     /// As [`Acquired::release`]; some of the tokens are lost to the pool then.
+    #[inline]
     pub fn release(mut self) -> io::Result<()> {
         let tokens = std::mem::take(&mut self.tokens);
         self.pool.transport.release_many(&tokens)
@@ -57,6 +61,7 @@ impl Batch {
 }
 
 impl Drop for Batch {
+    #[inline]
     fn drop(&mut self) {
         if let Err(error) = self.pool.transport.release_many(&self.tokens) {
             self.pool.keep_failure(error);
@@ -67,16 +72,19 @@ impl Drop for Batch {
 impl Iterator for Batch {
     type Item = Acquired;
 
+    #[inline]
     fn next(&mut self) -> Option<Acquired> {
         self.pop()
     }
 
+    #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
         (self.len(), Some(self.len()))
     }
 }
 
 impl fmt::Debug for Batch {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Batch").field("len", &self.len()).finish_non_exhaustive()
     }
@@ -98,6 +106,7 @@ impl Client {
     /// # Platform behaviour
     ///
     /// 65,536 at most on Unix. One call a token on Windows.
+    #[inline]
     pub fn try_acquire_many(&self, most: usize) -> io::Result<Batch> {
         let tokens = self.pool.transport.try_acquire_many(most)?;
         Ok(Batch { pool: self.pool.clone(), tokens })
@@ -118,6 +127,7 @@ impl Client {
     /// # Platform behaviour
     ///
     /// As [`try_acquire_many`](Client::try_acquire_many).
+    #[inline]
     pub fn acquire_up_to(&self, most: usize) -> io::Result<Batch> {
         if most == 0 {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a wait for at most 0 tokens would never end"));
@@ -139,6 +149,7 @@ impl Client {
     ///
     /// Whoever makes a guard of a token that nobody holds adds a slot to the pool.
     #[allow(clippy::wrong_self_convention)]
+    #[inline]
     pub fn from_raw(&self, byte: u8) -> Acquired {
         #[cfg(unix)]
         self.pool.transport.adopt();

@@ -83,6 +83,7 @@ impl Client {
     ///
     /// On Windows a pool has a name that is neither a path nor descriptors: `Native` and `Cargo`. On systems other than
     /// Unix and Windows no child can join.
+    #[inline]
     pub fn join(&self, command: &mut Command, how: Join, jobs: Option<usize>) -> io::Result<()> {
         let before = inherited(command, "MAKEFLAGS").unwrap_or_default();
         let before = MakeFlags::parse(&before);
@@ -118,21 +119,25 @@ impl Client {
     }
 
     #[cfg(unix)]
+    #[inline]
     fn path(&self) -> io::Result<Auth> {
         self.pool.transport.path().ok_or_else(|| unsupported("this pool has no path: it is on a pipe without a name"))
     }
 
     #[cfg(not(unix))]
+    #[inline]
     fn path(&self) -> io::Result<Auth> {
         Err(unsupported("a pool has no path on this platform"))
     }
 
     #[cfg(unix)]
+    #[inline]
     fn descriptors(&self, command: &mut Command) -> io::Result<Auth> {
         self.pool.transport.hand_ends_to(command)
     }
 
     #[cfg(not(unix))]
+    #[inline]
     fn descriptors(&self, _: &mut Command) -> io::Result<Auth> {
         Err(unsupported("a pool can't be inherited as descriptors on this platform"))
     }
@@ -161,6 +166,7 @@ impl Client {
 ///
 /// Where there are descriptors to close, the child is started by a fork. Those of a [`Client`] need no care: no child
 /// inherits them. On Windows a pool is nothing but its name, so the variables are all.
+#[inline]
 pub fn keep_out(command: &mut Command) {
     let mut fds = Vec::new();
     for name in ["CARGO_MAKEFLAGS", "MFLAGS", "MAKEFLAGS", "GNUMAKEFLAGS"] {
@@ -183,6 +189,7 @@ pub fn keep_out(command: &mut Command) {
     close_in_child(command, fds);
 }
 
+#[inline]
 fn descriptors_in(value: &OsStr) -> Vec<i32> {
     match MakeFlags::parse(value).jobserver().map(Auth::parse) {
         Some(Ok(Auth::Pipe { read, write })) => vec![read, write],
@@ -191,6 +198,7 @@ fn descriptors_in(value: &OsStr) -> Vec<i32> {
 }
 
 #[cfg(unix)]
+#[inline]
 fn close_in_child(command: &mut Command, fds: Vec<i32>) {
     if !fds.is_empty() {
         crate::transport::keep_back(command, fds);
@@ -198,9 +206,11 @@ fn close_in_child(command: &mut Command, fds: Vec<i32>) {
 }
 
 #[cfg(not(unix))]
+#[inline]
 fn close_in_child(_: &mut Command, _: Vec<i32>) {}
 
 /// The variable as the child would have it.
+#[inline]
 fn inherited(command: &Command, name: &str) -> Option<OsString> {
     match command.get_envs().find(|(known, _)| *known == name) {
         Some((_, value)) => value.map(OsString::from),
@@ -208,6 +218,7 @@ fn inherited(command: &Command, name: &str) -> Option<OsString> {
     }
 }
 
+#[inline]
 fn unsupported(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, why)
 }

@@ -99,6 +99,7 @@ impl Client {
     ///
     /// On Unix systems other than Linux, in a pool that was inherited as two descriptors, another process may take the
     /// token between the look and the grab; then this waits for the next one.
+    #[inline]
     pub fn try_acquire(&self) -> io::Result<Option<Acquired>> {
         let token = self.pool.transport.try_acquire()?;
         Ok(token.map(|token| self.pool.guard(token)))
@@ -122,6 +123,7 @@ impl Client {
     /// # Platform behaviour
     ///
     /// On Windows it takes a token for an instant in order to learn the count.
+    #[inline]
     pub fn available(&self) -> io::Result<usize> {
         self.pool.transport.available()
     }
@@ -141,6 +143,7 @@ impl Client {
     /// # Errors
     ///
     /// As [`acquire`](Client::acquire).
+    #[inline]
     pub fn acquire_raw(&self) -> io::Result<()> {
         self.pool.transport.acquire().map(drop)
     }
@@ -160,6 +163,7 @@ impl Client {
     ///
     /// What the system answers after interrupted and refused writes were retried (on Unix for a second at most). On
     /// Windows also when more tokens would be free than the pool was made with.
+    #[inline]
     pub fn release_raw(&self) -> io::Result<()> {
         self.pool.transport.release(Token::PLUS)
     }
@@ -174,6 +178,7 @@ impl Client {
     /// assert!(client.take_release_error().is_none());
     /// # std::io::Result::Ok(())
     /// ```
+    #[inline]
     pub fn take_release_error(&self) -> Option<io::Error> {
         self.pool.take_failure()
     }
@@ -219,6 +224,7 @@ impl Client {
     /// # Platform behaviour
     ///
     /// As [`configure`](Client::configure).
+    #[inline]
     pub fn configure_make(&self, command: &mut Command) {
         let value = self.hand_over(command);
         for name in ["CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS"] {
@@ -249,6 +255,7 @@ impl Client {
     ///
     /// A named pipe whose path no client could read from MAKEFLAGS (blanks, `$`, a relative path), a system that can't
     /// open the pipe for the child, `Unsupported` on systems other than Unix and Windows. The command is unchanged then.
+    #[inline]
     pub fn join_make(&self, command: &mut Command, jobs: Option<usize>) -> io::Result<()> {
         self.join(command, Join::Native, jobs)
     }
@@ -265,12 +272,14 @@ impl Client {
 /// What a child without flags of its own is told. make 4.2 and later read `auth`, older ones `fds`, which takes numbers
 /// only: with a path in it ninja and LLVM leave the jobserver.
 pub(crate) fn flags(auth: &Auth) -> OsString {
+    let name = auth.to_os_string();
     let mut flags = OsString::from("-j");
     if let Auth::Pipe { .. } = auth {
-        flags.push(format!(" --jobserver-fds={auth}"));
+        flags.push(" --jobserver-fds=");
+        flags.push(&name);
     }
     flags.push(" --jobserver-auth=");
-    flags.push(auth.to_os_string());
+    flags.push(&name);
     flags
 }
 

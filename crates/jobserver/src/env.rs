@@ -47,17 +47,20 @@ pub struct ConnectError {
 
 impl ConnectError {
     /// The kind of this error, as [`FromEnvError::kind`] has it.
+    #[inline]
     pub fn kind(&self) -> FromEnvErrorKind {
         self.inner.kind()
     }
 
     /// The name of the variable that this is about, if any is set.
+    #[inline]
     pub fn variable(&self) -> Option<&'static str> {
         self.variable
     }
 }
 
 impl fmt::Display for ConnectError {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.variable.unwrap_or_default();
         let auth = self.auth.as_ref().map(|auth| auth.to_string_lossy()).unwrap_or_default();
@@ -107,6 +110,7 @@ impl fmt::Display for ConnectError {
 }
 
 impl Error for ConnectError {
+    #[inline]
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.inner.source()
     }
@@ -193,6 +197,7 @@ impl Client {
     /// A socket, and on Linux the pipe of another user, can't be opened anew: `from_env` can use them. On macOS and the
     /// BSDs `/dev/fd/N` is a duplicate, which works as well but shares its flags (and FreeBSD has it only with fdescfs
     /// mounted).
+    #[inline]
     pub fn connect() -> Result<Client, ConnectError> {
         let (client, found) = Client::from_environment(Access::Checked);
         client.map_err(|(inner, auth)| ConnectError { inner, auth, variable: found.map(|(name, _)| name) })
@@ -213,18 +218,16 @@ impl Client {
             let auth = match MakeFlags::parse(&value).jobserver() {
                 Some(auth) => auth.to_os_string(),
                 None => {
-                    unnamed.get_or_insert((name, value));
+                    unnamed = unnamed.or(Some((name, value)));
                     continue;
                 }
             };
             let opened = Auth::parse(&auth)
-                .map_err(|error| Inner::CannotParse(error.to_string()))
+                .map_err(|error| Inner::CannotParse(error.0))
                 .and_then(|auth| Transport::open(&auth, access));
             match opened {
                 Ok(transport) => return (Ok(Client::on(transport)), Some((name, value))),
-                Err(inner) => {
-                    named.get_or_insert(((inner, Some(auth)), (name, value)));
-                }
+                Err(inner) => named = named.or(Some(((inner, Some(auth)), (name, value)))),
             }
         }
         match (named, unnamed) {
@@ -236,11 +239,13 @@ impl Client {
 }
 
 #[cfg(unix)]
+#[inline]
 fn is_closed(error: &std::io::Error) -> bool {
     error.raw_os_error() == Some(libc::EBADF)
 }
 
 #[cfg(not(unix))]
+#[inline]
 fn is_closed(_: &std::io::Error) -> bool {
     false
 }

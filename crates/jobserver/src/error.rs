@@ -54,12 +54,14 @@ pub(crate) enum FromEnvErrorInner {
 
 impl FromEnvError {
     /// The kind of this error.
+    #[inline]
     pub fn kind(&self) -> FromEnvErrorKind {
         self.inner.kind()
     }
 }
 
 impl FromEnvErrorInner {
+    #[inline]
     pub(crate) fn kind(&self) -> FromEnvErrorKind {
         match self {
             FromEnvErrorInner::NoEnvVar => FromEnvErrorKind::NoEnvVar,
@@ -73,6 +75,7 @@ impl FromEnvErrorInner {
         }
     }
 
+    #[inline]
     pub(crate) fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             FromEnvErrorInner::CannotOpenPath(_, error)
@@ -84,6 +87,7 @@ impl FromEnvErrorInner {
 }
 
 impl fmt::Display for FromEnvErrorInner {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             FromEnvErrorInner::NoEnvVar => f.write_str("no environment variable names a jobserver"),
@@ -106,12 +110,14 @@ impl fmt::Display for FromEnvErrorInner {
 }
 
 impl fmt::Display for FromEnvError {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.fmt(f)
     }
 }
 
 impl std::error::Error for FromEnvError {
+    #[inline]
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.inner.source()
     }

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, Builder, JoinHandle};
+use std::thread::{self, Builder, ThreadId};
 use std::time::Duration;
 
 use crate::client::Client;
@@ -17,11 +17,13 @@ const CLOSURE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Manages the thread of [`Client::into_helper_thread`]; dropping it ends the thread.
 ///
-/// Requests that were not served are forgotten, and a token that arrives too late goes back.
+/// Requests that were not served are forgotten, and a token that arrives too late goes back. When the drop is over, so
+/// are the closure and the thread's client: the system may still be busy with removing the thread itself, for which
+/// nobody has to wait. (A closure that does not return is waited for one second.)
 #[derive(Debug)]
 pub struct HelperThread {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    thread: ThreadId,
 }
 
 #[derive(Debug)]
@@ -36,7 +38,7 @@ struct State {
     requests: usize,
     /// The handle is being dropped.
     stop: bool,
-    /// The thread has nothing left to do.
+    /// The thread has nothing left to do, and let go of all it had.
     ended: bool,
 }
 
@@ -69,10 +71,16 @@ impl Client {
     where
         F: FnMut(io::Result<Acquired>) + Send + 'static,
     {
-        let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), waker: Waker::new()? });
+        let shared =
+            Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), waker: Waker::for_one_thread()? });
         let theirs = shared.clone();
-        let thread = Builder::new().name("jobserver".into()).spawn(move || theirs.serve(&self, f))?;
-        Ok(HelperThread { shared, thread: Some(thread) })
+        let body = move || {
+            // Dropped last, also when the closure panics.
+            let ended = Ended(theirs);
+            ended.0.serve(self, f);
+        };
+        let thread = Builder::new().name("jobserver".into()).spawn(body)?.thread().id();
+        Ok(HelperThread { shared, thread })
     }
 }
 
@@ -89,22 +97,14 @@ impl Drop for HelperThread {
         self.shared.lock().stop = true;
         self.shared.changed.notify_all();
         self.shared.waker.wake();
-        let thread = match self.thread.take() {
-            Some(thread) => thread,
-            None => return,
-        };
         // The closure itself may own the handle.
-        if thread.thread().id() == thread::current().id() {
+        if self.thread == thread::current().id() {
             return;
         }
         // The thread ends at once wherever it waits for requests or tokens. Only a closure can hold it up, for
         // instance one that sends into a full channel which the thread that drops us reads; then it is let go.
         let state = self.shared.lock();
-        let waited = self.shared.changed.wait_timeout_while(state, CLOSURE_PATIENCE, |state| !state.ended);
-        let ended = waited.unwrap_or_else(PoisonError::into_inner).0.ended;
-        if ended {
-            let _ = thread.join();
-        }
+        drop(self.shared.changed.wait_timeout_while(state, CLOSURE_PATIENCE, |state| !state.ended));
     }
 }
 
@@ -113,10 +113,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The body of the thread.
-    fn serve(&self, client: &Client, mut f: impl FnMut(io::Result<Acquired>)) {
-        // Also when the closure panics.
-        let _ended = Ended(self);
+    fn serve(&self, client: Client, mut f: impl FnMut(io::Result<Acquired>)) {
         while self.next_request() {
             match client.pool.transport.acquire_until(None, Some(&self.waker)) {
                 Ok(Some(token)) => {
@@ -146,9 +143,9 @@ impl Shared {
     }
 }
 
-struct Ended<'a>(&'a Shared);
+struct Ended(Arc<Shared>);
 
-impl Drop for Ended<'_> {
+impl Drop for Ended {
     fn drop(&mut self) {
         self.0.lock().ended = true;
         self.0.changed.notify_all();

@@ -81,6 +81,10 @@
 //! The protocol is that of the [GNU make manual, "Sharing Job Slots with GNU
 //! make"](https://www.gnu.org/software/make/manual/html_node/Job-Slots.html).
 
+// `#[inline]` in this crate is about the clean build of a program that depends on it, seldom about speed. The compiler
+// makes machine code here for every function that is neither generic nor `#[inline]`, whether somebody calls it or not.
+// What programs written for 0.1 don't reach is left to the dependents that use it: each such function has the attribute,
+// and so has what only these call, and their trait implementations other than derived ones.
 #![deny(unsafe_code)]
 #![doc(html_root_url = "https://docs.rs/jobserver/0.1")]
 

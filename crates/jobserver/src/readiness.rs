@@ -52,6 +52,7 @@ use crate::client::Client;
 /// ```
 #[cfg(unix)]
 impl AsFd for Client {
+    #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.pool.transport.watched()
     }
@@ -60,6 +61,7 @@ impl AsFd for Client {
 /// The number of [`as_fd`](#impl-AsFd-for-Client), under the same contract.
 #[cfg(unix)]
 impl AsRawFd for Client {
+    #[inline]
     fn as_raw_fd(&self) -> RawFd {
         self.as_fd().as_raw_fd()
     }
@@ -85,6 +87,7 @@ impl AsRawFd for Client {
 /// ```
 #[cfg(windows)]
 impl AsHandle for Client {
+    #[inline]
     fn as_handle(&self) -> BorrowedHandle<'_> {
         self.pool.transport.watched()
     }
@@ -93,6 +96,7 @@ impl AsHandle for Client {
 /// The value of [`as_handle`](#impl-AsHandle-for-Client), under the same contract.
 #[cfg(windows)]
 impl AsRawHandle for Client {
+    #[inline]
     fn as_raw_handle(&self) -> RawHandle {
         self.as_handle().as_raw_handle()
     }

@@ -79,11 +79,13 @@ pub struct Balance {
 
 impl Balance {
     /// Tokens that somebody holds now, or has lost if all clients have ended.
+    #[inline]
     pub fn missing(&self) -> usize {
         self.tokens.saturating_sub(self.free)
     }
 
     /// Tokens that came back without having been taken: a client that breaks the protocol.
+    #[inline]
     pub fn strays(&self) -> usize {
         self.free.saturating_sub(self.tokens)
     }
@@ -91,6 +93,7 @@ impl Balance {
 
 impl Server {
     /// Settings with one slot, in the style of the platform: [`ServerBuilder`].
+    #[inline]
     pub fn builder() -> ServerBuilder {
         ServerBuilder { slots: 1, style: Style::Native, directory: None }
     }
@@ -106,16 +109,19 @@ impl Server {
     /// # drop(token);
     /// # std::io::Result::Ok(())
     /// ```
+    #[inline]
     pub fn client(&self) -> Client {
         self.client.clone()
     }
 
     /// How many jobs may run at once.
+    #[inline]
     pub fn slots(&self) -> usize {
         self.slots
     }
 
     /// The path of the named pipe, if the pool has one.
+    #[inline]
     pub fn path(&self) -> Option<&Path> {
         self.fifo.as_ref().map(PrivateFifo::path)
     }
@@ -125,6 +131,7 @@ impl Server {
     /// # Errors
     ///
     /// As [`Client::join_make`].
+    #[inline]
     pub fn join_make(&self, command: &mut Command) -> io::Result<()> {
         self.client.join_make(command, Some(self.slots))
     }
@@ -134,6 +141,7 @@ impl Server {
     /// # Errors
     ///
     /// What the system answers.
+    #[inline]
     pub fn balance(&self) -> io::Result<Balance> {
         Ok(Balance { tokens: self.slots - 1, free: self.client.available()? })
     }
@@ -141,6 +149,7 @@ impl Server {
 
 impl ServerBuilder {
     /// How many jobs may run at once, the command's own included: 1 at least.
+    #[inline]
     pub fn slots(mut self, slots: usize) -> ServerBuilder {
         self.slots = slots;
         self
@@ -148,12 +157,14 @@ impl ServerBuilder {
 
     /// A named pipe (mode 0600, in a folder of its own that nobody else can enter): for make 4.4 and later, ninja 1.13
     /// and later, cargo, rustc, gcc 14 and later.
+    #[inline]
     pub fn fifo(mut self) -> ServerBuilder {
         self.style = Style::Fifo;
         self
     }
 
     /// A pipe whose descriptors are inherited: for make before 4.4 and gcc before 13.
+    #[inline]
     pub fn pipe(mut self) -> ServerBuilder {
         self.style = Style::Pipe;
         self
@@ -162,6 +173,7 @@ impl ServerBuilder {
     /// Where a named pipe gets its folder: an absolute path of the characters `A-Z a-z 0-9 _ . / -` only, as no client
     /// but make reads others from MAKEFLAGS. By default the system's folder for temporary files. Other styles have no
     /// use for it.
+    #[inline]
     pub fn directory(mut self, directory: impl Into<PathBuf>) -> ServerBuilder {
         self.directory = Some(directory.into());
         self
@@ -173,6 +185,7 @@ impl ServerBuilder {
     ///
     /// No slots; more than [`Client::new`] allows; a directory that can't be used or named in MAKEFLAGS; a style that
     /// the platform doesn't have (`Unsupported`: Windows has semaphores only).
+    #[inline]
     pub fn build(self) -> io::Result<Server> {
         let tokens = self.slots.checked_sub(1).ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, "a jobserver needs one slot at least: its command's own")

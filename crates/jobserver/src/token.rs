@@ -29,12 +29,16 @@ impl Pool {
         Acquired { pool: self.clone(), token: Some(token) }
     }
 
+    #[inline]
     pub(crate) fn take_failure(&self) -> Option<io::Error> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     pub(crate) fn keep_failure(&self, error: io::Error) {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        let mut first = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.is_none() {
+            *first = Some(error);
+        }
     }
 }
 
@@ -79,6 +83,7 @@ impl Acquired {
     /// client.release_raw()?;
     /// # std::io::Result::Ok(())
     /// ```
+    #[inline]
     pub fn drop_without_releasing(mut self) {
         self.token = None;
     }
@@ -97,6 +102,7 @@ impl Acquired {
     /// # Platform behaviour
     ///
     /// Where a pool is no pipe the byte is always `+`.
+    #[inline]
     pub fn into_raw(mut self) -> u8 {
         #[cfg(unix)]
         self.pool.transport.disown();
@@ -115,6 +121,7 @@ impl Acquired {
     ///
     /// What the system answers after interrupted and refused writes were retried (on Unix for a second at most); the
     /// token is lost to the pool then.
+    #[inline]
     pub fn release(mut self) -> io::Result<()> {
         match self.token.take() {
             Some(token) => self.pool.transport.release(token),
@@ -134,6 +141,7 @@ impl Drop for Acquired {
 }
 
 impl fmt::Debug for Acquired {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Acquired").field("token", &self.token).finish_non_exhaustive()
     }

@@ -10,13 +10,18 @@ mod hall;
 mod state;
 
 mod sync {
-    pub use loom::sync::atomic::{AtomicBool, Ordering};
+    pub use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     pub use loom::sync::{Condvar, Mutex, MutexGuard};
     pub use std::sync::{Arc, PoisonError};
 
+    /// loom takes sequentially consistent accesses for acquire and release, and such fences as they are.
+    pub fn fence_of_model() {
+        loom::sync::atomic::fence(Ordering::SeqCst);
+    }
+
     pub const LANES: usize = 2;
     /// The first jobs of a turn may go by the short cut, and the third ends it.
-    pub const TURN_USES: u32 = 3;
+    pub const TURN_USES: usize = 3;
 
     loom::thread_local! {
         static LANE: std::cell::Cell<usize> = std::cell::Cell::new(0);
@@ -38,7 +43,7 @@ use std::time::Instant;
 
 use hall::{Doors, Source};
 use proptest::prelude::*;
-use state::{Id, Look, State, Todo, Turn, BARGES, OVERTAKES};
+use state::{Id, Look, Moment, State, Todo, Turn, BARGES, OVERTAKES};
 
 // ---- the rules ----
 
@@ -324,7 +329,7 @@ impl Source for Fake {
         panic!("{error}");
     }
 
-    fn now(&self) -> Option<Instant> {
+    fn now(&self) -> Option<Moment> {
         None
     }
 }

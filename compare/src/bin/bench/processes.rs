@@ -17,9 +17,17 @@ use crate::sys;
 
 /// Tokens a round whose times count; one more before them warms up what looking at all the processes has cooled.
 const TOKENS: usize = 4;
-/// Time for whoever was woken in vain to fall asleep again. The releaser sleeps as well, as one does who waits for its
-/// job to end.
+/// Time for whoever was woken in vain to fall asleep again.
 const PAUSE: Duration = Duration::from_millis(1);
+
+/// What the releaser does in the pause.
+#[derive(Clone, Copy, PartialEq)]
+enum Releaser {
+    /// It sleeps, as one does who waits for its job to end.
+    Sleeps,
+    /// It computes, so that its processor is awake.
+    Works,
+}
 
 /// All rows of this file.
 pub(crate) fn run(rounds: usize) {
@@ -34,8 +42,17 @@ pub(crate) fn run(rounds: usize) {
                 Row::number(format!("{name}: wake-ups a token"), "", must(0.05)),
             ];
             let rows = rows.map(|row| if shown { row.headline() } else { row });
-            rounds::run(rounds, &rows, lanes!(all: sleepers(processes, tried)));
+            rounds::run(rounds, &rows, lanes!(all: sleepers(processes, tried, Releaser::Sleeps)));
         }
+    }
+    for processes in [2, 32] {
+        let name = format!("{processes} processes wait, each after a try, for one who works on");
+        let rows = [
+            Row::us(format!("{name}: until one has the token"), Must::Nothing),
+            Row::us(format!("{name}: the release call"), Must::Nothing),
+            Row::number(format!("{name}: wake-ups a token"), "", Must::Noise),
+        ];
+        rounds::run(rounds.div_ceil(2), &rows, lanes!(all: sleepers(processes, true, Releaser::Works)));
     }
 }
 
@@ -72,7 +89,7 @@ fn wait_in<S: Subject>(pool: Pool<'_>, tried: bool) -> ! {
     }
 }
 
-fn sleepers<S: Subject>(processes: usize, tried: bool) -> Lane<'static> {
+fn sleepers<S: Subject>(processes: usize, tried: bool, releaser: Releaser) -> Lane<'static> {
     let (reports, report) = compare::sys::pipe().unwrap();
     let fifo = Fifo::new(0);
     let waiters =
@@ -96,7 +113,10 @@ fn sleepers<S: Subject>(processes: usize, tried: bool) -> Lane<'static> {
                 release.push(held_up as f64);
                 latency.push(waited as f64);
             }
-            std::thread::sleep(PAUSE);
+            match releaser {
+                Releaser::Sleeps => std::thread::sleep(PAUSE),
+                Releaser::Works => sys::work(PAUSE.as_nanos() as u64),
+            }
         }
         let woken = (waiters.settle() - before) as f64 / (TOKENS + 1) as f64;
         vec![median(latency), median(release), woken]

@@ -66,7 +66,7 @@ fn slots(threads: usize, hold: u64, window: Duration) -> Lane<'static> {
     let slots = Slots::new(client);
     contend("ours", threads, window, move || {
         let _slot = slots.acquire().unwrap();
-        work(hold);
+        sys::work(hold);
     })
 }
 
@@ -74,7 +74,7 @@ fn tokens<S: Subject>(threads: usize, hold: u64, window: Duration) -> Lane<'stat
     let client = S::create(2).unwrap();
     contend(S::LANE, threads, window, move || {
         let _token = client.acquire();
-        work(hold);
+        sys::work(hold);
     })
 }
 
@@ -85,22 +85,13 @@ fn contend(name: &'static str, threads: usize, window: Duration, turn: impl Fn()
     })
 }
 
-fn work(hold: u64) {
-    if hold > 0 {
-        let end = sys::now() + hold;
-        while sys::now() < end {
-            std::hint::spin_loop();
-        }
-    }
-}
-
 /// A pool of one token; this process wants it in eight threads, for its `Slots`.
 fn beside_slots(threads: usize) -> Lane<'static> {
     let fifo = Fifo::new(1);
     let slots = Slots::new(Ours::join(Pool::Fifo(fifo.path())).0);
     share("ours", fifo, threads, move || {
         let _slot = slots.acquire().unwrap();
-        work(HOLD);
+        sys::work(HOLD);
     })
 }
 
@@ -110,7 +101,7 @@ fn beside<S: Subject>(threads: usize) -> Lane<'static> {
     let client = S::join(Pool::Fifo(fifo.path()));
     share(S::LANE, fifo, threads, move || {
         let _token = client.acquire();
-        work(HOLD);
+        sys::work(HOLD);
     })
 }
 
@@ -145,7 +136,7 @@ pub(crate) fn hungry(arguments: &[&str]) {
     let turn = || {
         let token = client.acquire();
         let start = sys::now();
-        work(HOLD);
+        sys::work(HOLD);
         held.fetch_add(sys::now() - start, Ordering::Relaxed);
         drop(token);
     };

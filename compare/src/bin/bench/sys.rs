@@ -41,6 +41,14 @@ fn read_clock(clock: libc::clockid_t) -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
+/// Computes for so many nanoseconds.
+pub(crate) fn work(time: u64) {
+    let end = now() + time;
+    while time > 0 && now() < end {
+        std::hint::spin_loop();
+    }
+}
+
 /// Ends this process when the one that started it ends.
 pub(crate) fn end_with_parent() {
     // SAFETY: takes numbers.

@@ -5,7 +5,7 @@
 //! it a future that leaves this very line): each one that is no longer needed is handed out, to be dropped or woken
 //! where no lock is held.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::mem;
 use std::task::Waker;
 
@@ -14,11 +14,13 @@ use std::task::Waker;
 pub(crate) struct Ticket(u64);
 
 /// Those who wait, and the values of those who were served and have not come for them yet.
+///
+/// Both are in the order of their tickets: who comes last joins at the end, and who is served is the first.
 #[derive(Debug)]
 pub(crate) struct Line<T> {
     next: u64,
-    waiting: BTreeMap<Ticket, Waker>,
-    served: BTreeMap<Ticket, T>,
+    waiting: VecDeque<(Ticket, Waker)>,
+    served: VecDeque<(Ticket, T)>,
 }
 
 /// What somebody who left has left behind.
@@ -34,7 +36,7 @@ pub(crate) enum Left<T> {
 
 impl<T> Default for Line<T> {
     fn default() -> Self {
-        Line { next: 0, waiting: BTreeMap::new(), served: BTreeMap::new() }
+        Line { next: 0, waiting: VecDeque::new(), served: VecDeque::new() }
     }
 }
 
@@ -43,15 +45,15 @@ impl<T> Line<T> {
     pub(crate) fn join(&mut self, task: Waker) -> Ticket {
         let ticket = Ticket(self.next);
         self.next += 1;
-        self.waiting.insert(ticket, task);
+        self.waiting.push_back((ticket, task));
         ticket
     }
 
     /// Gives `value` to the first and returns the waker that tells so; nobody waits: the value comes back.
     pub(crate) fn serve(&mut self, value: T) -> Result<Waker, T> {
-        match self.waiting.pop_first() {
+        match self.waiting.pop_front() {
             Some((ticket, task)) => {
-                self.served.insert(ticket, value);
+                self.served.push_back((ticket, value));
                 Ok(task)
             }
             None => Err(value),
@@ -60,25 +62,34 @@ impl<T> Line<T> {
 
     /// The value, if it is there; else `task` is who will be told, and who would have been comes out in its place.
     pub(crate) fn collect(&mut self, ticket: Ticket, task: &mut Waker) -> Option<T> {
-        if let Some(place) = self.waiting.get_mut(&ticket) {
-            mem::swap(place, task);
+        if let Some(at) = find(&self.waiting, ticket) {
+            mem::swap(&mut self.waiting[at].1, task);
             return None;
         }
-        self.served.remove(&ticket)
+        remove(&mut self.served, ticket)
     }
 
     /// Gives up the place, and the value if it came.
     pub(crate) fn leave(&mut self, ticket: Ticket) -> Left<T> {
-        if let Some(task) = self.waiting.remove(&ticket) {
+        if let Some(task) = remove(&mut self.waiting, ticket) {
             return Left::Place(task);
         }
-        self.served.remove(&ticket).map_or(Left::Nothing, Left::Value)
+        remove(&mut self.served, ticket).map_or(Left::Nothing, Left::Value)
     }
 
     /// Whether nobody waits. Those who were served don't.
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
+}
+
+fn find<T>(sorted: &VecDeque<(Ticket, T)>, ticket: Ticket) -> Option<usize> {
+    sorted.binary_search_by_key(&ticket, |entry| entry.0).ok()
+}
+
+fn remove<T>(sorted: &mut VecDeque<(Ticket, T)>, ticket: Ticket) -> Option<T> {
+    let at = find(sorted, ticket)?;
+    sorted.remove(at).map(|entry| entry.1)
 }
 
 #[cfg(test)]

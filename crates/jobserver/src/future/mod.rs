@@ -92,12 +92,14 @@ impl Client {
     /// While futures wait, one thread of this process waits for all of them; it ends with the last one. Where a target
     /// has no threads (`wasm32-unknown-unknown`), a future that would have to wait is an error of kind `Unsupported`
     /// instead. In a pool where [`try_acquire`](Client::try_acquire) may block (see there), so may the first poll.
+    #[inline]
     pub fn acquire_async(&self) -> Acquiring {
         Acquiring { pool: self.pool.clone(), stage: Stage::New }
     }
 }
 
 impl Acquiring {
+    #[inline]
     fn advance(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Token>> {
         match self.stage {
             Stage::New => {}
@@ -120,6 +122,7 @@ impl Acquiring {
 impl Future for Acquiring {
     type Output = io::Result<Acquired>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let came = self.advance(context);
         if came.is_ready() {
@@ -130,6 +133,7 @@ impl Future for Acquiring {
 }
 
 impl Drop for Acquiring {
+    #[inline]
     fn drop(&mut self) {
         if let Stage::Waiting(ticket) = self.stage {
             thread::leave(&self.pool, ticket);
@@ -138,6 +142,7 @@ impl Drop for Acquiring {
 }
 
 impl fmt::Debug for Acquiring {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Acquiring").field("stage", &self.stage).finish_non_exhaustive()
     }

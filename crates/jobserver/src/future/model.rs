@@ -98,7 +98,7 @@ impl Transport {
 }
 
 impl Waker {
-    fn new() -> io::Result<Waker> {
+    fn for_one_thread() -> io::Result<Waker> {
         Ok(Waker { woken: AtomicBool::new(false), sleeps: Mutex::default() })
     }
 

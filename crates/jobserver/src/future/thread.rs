@@ -39,6 +39,7 @@ impl Waiters {
 }
 
 /// A token for one who has not waited yet, if there is one and nobody came before.
+#[inline]
 pub(super) fn take_now(pool: &Pool) -> io::Result<Option<Token>> {
     if !pool.waiters.lock().line.is_empty() {
         return Ok(None);
@@ -47,10 +48,11 @@ pub(super) fn take_now(pool: &Pool) -> io::Result<Option<Token>> {
 }
 
 /// Takes the last place in the line. An error: no place was taken, since nobody could serve it.
+#[inline]
 pub(super) fn join(pool: &Arc<Pool>, task: task::Waker) -> io::Result<Ticket> {
     let mut state = pool.waiters.lock();
     if state.thread.as_ref().map_or(true, |waker| waker.is_woken()) {
-        let waker = Arc::new(Waker::new()?);
+        let waker = Arc::new(Waker::for_one_thread()?);
         if state.thread.is_none() {
             let (pool, waker) = (pool.clone(), waker.clone());
             spawn(move || serve(&pool, waker))?;
@@ -61,6 +63,7 @@ pub(super) fn join(pool: &Arc<Pool>, task: task::Waker) -> io::Result<Ticket> {
 }
 
 /// What came for the holder of `ticket`; nothing yet: `task` will be woken.
+#[inline]
 pub(super) fn collect(pool: &Pool, ticket: Ticket, mut task: task::Waker) -> Option<io::Result<Token>> {
     let mut state = pool.waiters.lock();
     let value = state.line.collect(ticket, &mut task);
@@ -70,6 +73,7 @@ pub(super) fn collect(pool: &Pool, ticket: Ticket, mut task: task::Waker) -> Opt
 }
 
 /// Gives up the place in the line; a token that came too late goes back.
+#[inline]
 pub(super) fn leave(pool: &Pool, ticket: Ticket) {
     let mut state = pool.waiters.lock();
     let left = state.line.leave(ticket);
@@ -86,6 +90,7 @@ pub(super) fn leave(pool: &Pool, ticket: Ticket) {
 }
 
 /// The body of the thread. `waker` ends its first wait.
+#[inline]
 fn serve(pool: &Pool, mut waker: Arc<Waker>) {
     loop {
         let came = pool.transport.acquire_until(None, Some(&waker)).transpose();
@@ -110,6 +115,7 @@ fn serve(pool: &Pool, mut waker: Arc<Waker>) {
     }
 }
 
+#[inline]
 fn give_back(pool: &Pool, token: Token) {
     if let Err(error) = pool.transport.release(token) {
         pool.keep_failure(error);

@@ -83,11 +83,13 @@ impl MakeFlags {
     }
 
     /// The last `-j` with a number that make takes, or without any. Beside an auth it is a remark, not a limit.
+    #[inline]
     pub fn jobs(&self) -> Option<Jobs> {
         self.jobs
     }
 
     /// Whether make would only print: `n` among the short flags, or a long name of it.
+    #[inline]
     pub fn dry_run(&self) -> bool {
         self.dry_run
     }
@@ -115,6 +117,7 @@ impl MakeFlags {
     ///
     /// An auth that some client would read otherwise: a path that is not absolute, or a path or name with characters
     /// outside `A-Za-z0-9_./-`.
+    #[inline]
     pub fn with_jobserver(&self, auth: &Auth, jobs: Option<usize>) -> Result<OsString, UnwritableAuth> {
         let words = write::words(auth, jobs)?;
         Ok(self.assemble(&words))
@@ -128,6 +131,7 @@ impl MakeFlags {
     /// let flags = MakeFlags::parse("k -j8 --jobserver-auth=3,4 -- V=1".as_ref());
     /// assert_eq!(flags.without_jobserver(), "k -- V=1");
     /// ```
+    #[inline]
     pub fn without_jobserver(&self) -> OsString {
         self.assemble(b"")
     }
@@ -142,10 +146,12 @@ impl MakeFlags {
     /// let flags = MakeFlags::parse("k -j8 --jobserver-auth=3,4 -- V=1".as_ref());
     /// assert_eq!(flags.with_jobs(2), "k -j2 -- V=1");
     /// ```
+    #[inline]
     pub fn with_jobs(&self, jobs: usize) -> OsString {
         self.assemble(write::jobs(Some(jobs)).as_bytes())
     }
 
+    #[inline]
     fn assemble(&self, ours: &[u8]) -> OsString {
         let mut value = [&self.flags, ours, &self.rest].concat();
         if !self.tail.is_empty() {

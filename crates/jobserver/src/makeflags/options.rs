@@ -73,12 +73,18 @@ pub(super) fn long(word: &[u8]) -> Option<(Switch, Option<&[u8]>)> {
 
 /// getopt takes a beginning of a name for the name if it fits one option only, or several names of the same one.
 fn named(name: &[u8]) -> Option<Switch> {
-    if let Some((_, switch)) = LONG.iter().find(|(full, _)| full.as_bytes() == name) {
-        return Some(Switch(*switch));
+    let mut fitting = None;
+    let mut ambiguous = false;
+    for &(full, switch) in LONG {
+        if full.as_bytes() == name {
+            return Some(Switch(switch));
+        }
+        if full.as_bytes().starts_with(name) {
+            ambiguous |= fitting.is_some_and(|other| other != Switch(switch));
+            fitting = Some(Switch(switch));
+        }
     }
-    let mut fitting = LONG.iter().filter(|(full, _)| full.as_bytes().starts_with(name)).map(|(_, switch)| *switch);
-    let first = fitting.next()?;
-    fitting.all(|other| other == first).then_some(Switch(first))
+    fitting.filter(|_| !ambiguous)
 }
 
 const DEBUG: u8 = 1;

@@ -139,8 +139,11 @@ impl<'a> Walk<'a> {
         };
         // `parse` would take `+8`, and so does make 4.4.1, yet 4.3 does not.
         if digits.iter().all(u8::is_ascii_digit) {
-            let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
-            self.found.jobs = number.filter(|&number| number > 0).map(Jobs::Limit).or(self.found.jobs);
+            let add = |number: u32, digit: &u8| number.checked_mul(10)?.checked_add(u32::from(digit - b'0'));
+            match digits.iter().try_fold(0, add) {
+                None | Some(0) => {}
+                Some(number) => self.found.jobs = Some(Jobs::Limit(number)),
+            }
         }
     }
 

@@ -32,7 +32,9 @@ pub(super) fn split(value: &[u8]) -> Vec<Word<'_>> {
         if at == value.len() {
             return words;
         }
-        at += value[at..].iter().take_while(|&&byte| is_blank(byte)).count();
+        while at < value.len() && is_blank(value[at]) {
+            at += 1;
+        }
     }
 }
 
@@ -48,14 +50,15 @@ pub(super) fn prefix(raw: &[u8], count: usize) -> &[u8] {
 fn read(value: &[u8], start: usize) -> Word<'_> {
     let mut end = start;
     let mut plain = true;
+    let mut open = false;
     while end < value.len() && !is_blank(value[end]) {
-        let (_, length) = step(value, end);
+        let (byte, length) = step(value, end);
         plain &= length == 1;
+        // A backslash that quotes nothing: it is the last byte of the value.
+        open = length == 1 && byte == b'\\';
         end += length;
     }
     let raw = &value[start..end];
-    // `plain` leaves a backslash only where nothing follows it: at the end of the value.
-    let open = ends_open(raw);
     let text = if plain { Cow::Borrowed(raw) } else { Cow::Owned(unquote(raw)) };
     Word { place: start..end, text, open }
 }
@@ -80,10 +83,6 @@ fn step(value: &[u8], at: usize) -> (u8, usize) {
         (b'$', Some(b'$')) => (b'$', 2),
         (byte, _) => (byte, 1),
     }
-}
-
-fn ends_open(raw: &[u8]) -> bool {
-    raw.iter().rev().take_while(|&&byte| byte == b'\\').count() % 2 == 1
 }
 
 fn is_blank(byte: u8) -> bool {

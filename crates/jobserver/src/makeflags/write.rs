@@ -8,6 +8,7 @@ use std::fmt;
 use crate::auth::{self, Auth};
 
 /// ` -jN --jobserver-auth=X`, a space before each word.
+#[inline]
 pub(super) fn words(auth: &Auth, jobs: Option<usize>) -> Result<Vec<u8>, UnwritableAuth> {
     check(auth).map_err(UnwritableAuth)?;
     let mut words = self::jobs(jobs);
@@ -20,6 +21,7 @@ pub(super) fn words(auth: &Auth, jobs: Option<usize>) -> Result<Vec<u8>, Unwrita
 }
 
 /// ` -jN`, or ` -j` where there is no number that make can hold.
+#[inline]
 pub(super) fn jobs(jobs: Option<usize>) -> String {
     match jobs {
         // make counts in an `unsigned int` and prints it as an `int`.
@@ -28,6 +30,7 @@ pub(super) fn jobs(jobs: Option<usize>) -> String {
     }
 }
 
+#[inline]
 fn check(auth: &Auth) -> Result<(), String> {
     let name = match auth {
         Auth::Pipe { .. } => return Ok(()),
@@ -60,6 +63,7 @@ fn check(auth: &Auth) -> Result<(), String> {
 pub struct UnwritableAuth(String);
 
 impl fmt::Display for UnwritableAuth {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

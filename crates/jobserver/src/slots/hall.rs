@@ -6,25 +6,28 @@
 //!
 //! The short cut: while a waiter was called and is on its way, a thread that releases leaves its right in a *lane* of
 //! its own, and finds it there when it acquires again, without touching what other cores write to. Whoever takes the
-//! lock first collects what lies in the lanes. A right is left there only while `coming` is set, as seen under the
-//! lane's lock; `coming` is cleared before the lanes are searched; so either the search finds the right or its owner
-//! sees the flag cleared and takes the long way. No right lies there while all who want one sleep.
+//! lock first collects what lies in the lanes. Who leaves a right there looks at `coming` afterwards; who collects clears
+//! `coming` before it searches the lanes; so either the search finds the right or its owner sees the flag cleared, takes
+//! the right out again, and goes the long way. No right lies there while all who want one sleep.
 //!
 //! It knows the pool only as a [`Source`], and locks only as `sync`: a model checker has its own.
 
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::state::{Id, Look, State, Todo, Turn};
-use super::sync::{lane, Arc, AtomicBool, Condvar, Mutex, MutexGuard, Ordering, PoisonError, LANES, TURN_USES};
+use super::state::{Id, Look, Moment, State, Todo, Turn};
+use super::sync::{
+    fence_of_model, lane, Arc, AtomicBool, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, PoisonError, LANES,
+    TURN_USES,
+};
 
-/// How long a right is used so at most. Longer jobs go through the pool each, where that costs them nothing; and no
-/// other process waits longer than this for what short jobs save.
-pub(crate) const TURN_TIME: Duration = Duration::from_millis(1);
+/// How long a right is used so at most, in microseconds. Longer jobs go through the pool each, where that costs them
+/// nothing; and no other process waits longer than this for what short jobs save.
+pub(crate) const TURN_TIME: Moment = 1000;
 
 /// A turn that has seen so many jobs has short ones, and the clock is read after so many again: should they become long,
 /// a few of them in a row go past the pool.
-const CLOCK_EVERY: u32 = 8;
+const CLOCK_EVERY: usize = 8;
 
 /// The pool, as the hall needs it.
 pub(crate) trait Source: Sized {
@@ -45,7 +48,7 @@ pub(crate) trait Source: Sized {
     /// Keeps the reason why tokens could not be given back, where whoever acquires is not to blame.
     fn keep_failure(&self, error: io::Error);
     /// The time, where there is a clock.
-    fn now(&self) -> Option<Instant>;
+    fn now(&self) -> Option<Moment>;
 }
 
 pub(crate) struct Hall<S: Source> {
@@ -56,9 +59,18 @@ pub(crate) struct Hall<S: Source> {
     source: Option<S>,
 }
 
-/// As large as what a processor fetches at once, so that no two of them share it.
+/// Room for one right. As large as what a processor fetches at once, so that no two of them share it.
 #[repr(align(128))]
-struct Lane(Mutex<Option<Turn>>);
+struct Lane {
+    /// How often the right was used, at least once; [`EMPTY`]: none is here.
+    uses: AtomicUsize,
+    /// When its turn began; [`NO_CLOCK`]: not known. Written before `uses`. Where two threads share the lane it may be
+    /// that of the other one's turn, which is as good: it only tells a turn that is too long.
+    since: AtomicUsize,
+}
+
+const EMPTY: usize = 0;
+const NO_CLOCK: usize = usize::MAX;
 
 struct Inside<K> {
     state: State<Arc<Condvar>>,
@@ -92,7 +104,7 @@ impl<S: Source> Doors<S> {
         let hall = Arc::new(Hall {
             inside: Mutex::new(Inside { state: State::new(own, source.is_some()), waker: None }),
             coming: AtomicBool::new(false),
-            lanes: std::array::from_fn(|_| Lane(Mutex::new(None))),
+            lanes: std::array::from_fn(|_| Lane::new()),
             source,
         });
         Doors(std::array::from_fn(|lane| Arc::new(Door { hall: hall.clone(), lane })))
@@ -113,7 +125,7 @@ impl<S: Source> Doors<S> {
     /// A right that is free here or in the pool.
     pub(crate) fn take_now(&self) -> io::Result<Option<Right<S>>> {
         let door = &self.0[lane()];
-        let turn = match door.hall.take_lane(door.lane) {
+        let turn = match door.hall.lanes[door.lane].take() {
             Some(turn) => Some(turn),
             None => door.hall.take_now()?,
         };
@@ -123,7 +135,7 @@ impl<S: Source> Doors<S> {
     /// Waits for a right; `None`: the deadline has passed.
     pub(crate) fn take(&self, deadline: Option<Instant>) -> io::Result<Option<Right<S>>> {
         let door = &self.0[lane()];
-        let turn = match door.hall.take_lane(door.lane) {
+        let turn = match door.hall.lanes[door.lane].take() {
             Some(turn) => Some(turn),
             None => door.hall.take(deadline)?,
         };
@@ -154,10 +166,10 @@ impl<S: Source> Right<S> {
     fn release(&self) -> io::Result<()> {
         let Door { hall, lane } = &*self.door;
         let turn = Turn { uses: self.turn.uses + 1, ..self.turn };
-        // The first look saves the clock where nobody waits; the one that counts is made under the lane's lock.
-        if hall.coming.load(Ordering::SeqCst) && !hall.is_over(turn) && hall.leave_in_lane(*lane, turn) {
-            return Ok(());
-        }
+        let turn = match hall.leave_in_lane(*lane, turn) {
+            Some(turn) => turn,
+            None => return Ok(()),
+        };
         let mut inside = hall.enter();
         let todo = inside.state.release(turn, |turn| hall.is_over(turn));
         hall.finish(inside, todo)
@@ -291,31 +303,33 @@ impl<S: Source> Hall<S> {
     /// What lies in the lanes comes to the state, and nothing comes into them until `coming` is set again.
     fn collect(&self, inside: &mut Guard<'_, S>) {
         if self.coming.swap(false, Ordering::SeqCst) {
-            for Lane(lane) in &self.lanes {
-                let found = lane.lock().unwrap_or_else(PoisonError::into_inner).take();
-                if let Some(turn) = found {
-                    inside.state.found(turn);
-                }
+            fence_of_model();
+            for turn in self.lanes.iter().filter_map(Lane::take) {
+                inside.state.found(turn);
             }
         }
     }
 
-    fn take_lane(&self, lane: usize) -> Option<Turn> {
-        self.lanes[lane].0.try_lock().ok()?.take()
-    }
-
-    /// Whether the right could be left there.
-    fn leave_in_lane(&self, lane: usize, turn: Turn) -> bool {
-        match self.lanes[lane].0.try_lock() {
-            Ok(mut lane) if lane.is_none() && self.coming.load(Ordering::SeqCst) => {
-                *lane = Some(turn);
-                true
-            }
-            _ => false,
+    /// `None`: the right was left there. Else it, or another one in its place, has to go the long way.
+    fn leave_in_lane(&self, lane: usize, turn: Turn) -> Option<Turn> {
+        // This look saves the clock where nobody waits; the one that counts is made when the right lies there.
+        if !self.coming.load(Ordering::SeqCst) || self.is_over(turn) {
+            return Some(turn);
         }
+        let lane = &self.lanes[lane];
+        let other = lane.put(turn);
+        if other.is_some() {
+            return other;
+        }
+        fence_of_model();
+        if self.coming.load(Ordering::SeqCst) {
+            return None;
+        }
+        // Empty by now: whoever cleared the flag has found it.
+        lane.take()
     }
 
-    fn now(&self) -> Option<Instant> {
+    fn now(&self) -> Option<Moment> {
         self.source.as_ref().and_then(Source::now)
     }
 
@@ -327,7 +341,38 @@ impl<S: Source> Hall<S> {
         if turn.uses > CLOCK_EVERY && turn.uses % CLOCK_EVERY != 0 {
             return false;
         }
-        let lasted = self.now().zip(turn.since).map(|(now, since)| now.saturating_duration_since(since));
+        let lasted = self.now().zip(turn.since).map(|(now, since)| now.wrapping_sub(since));
         lasted.is_some_and(|lasted| lasted >= TURN_TIME)
+    }
+}
+
+impl Lane {
+    fn new() -> Lane {
+        Lane { uses: AtomicUsize::new(EMPTY), since: AtomicUsize::new(NO_CLOCK) }
+    }
+
+    fn take(&self) -> Option<Turn> {
+        // To look costs less than to write.
+        if self.uses.load(Ordering::SeqCst) == EMPTY {
+            return None;
+        }
+        match self.uses.swap(EMPTY, Ordering::SeqCst) {
+            EMPTY => None,
+            uses => Some(self.turn(uses)),
+        }
+    }
+
+    /// What lay there comes out.
+    fn put(&self, turn: Turn) -> Option<Turn> {
+        self.since.store(turn.since.unwrap_or(NO_CLOCK), Ordering::Relaxed);
+        match self.uses.swap(turn.uses, Ordering::SeqCst) {
+            EMPTY => None,
+            uses => Some(self.turn(uses)),
+        }
+    }
+
+    fn turn(&self, uses: usize) -> Turn {
+        let since = self.since.load(Ordering::Relaxed);
+        Turn { uses, since: (since != NO_CLOCK).then_some(since) }
     }
 }

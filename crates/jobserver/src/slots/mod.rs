@@ -5,30 +5,7 @@
 mod hall;
 mod pool;
 mod state;
-/// The locks of the hall, and the numbers that a model checker can't count up to.
-mod sync {
-    use std::sync::atomic::AtomicUsize;
-    pub(super) use std::sync::atomic::{AtomicBool, Ordering};
-    pub(super) use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-
-    /// How many jobs in a row a right is used for, while others wait, before it goes to the pool or the first waiter.
-    ///
-    /// Without any work 1,024 jobs take some 50 us; the way through the pool, or to another thread, takes some 10 us.
-    pub(super) const TURN_USES: u32 = 1024;
-
-    /// More than threads that are likely to release and acquire at the same moment; they are searched one by one.
-    pub(super) const LANES: usize = 16;
-
-    /// The lane of this thread.
-    pub(super) fn lane() -> usize {
-        static THREADS: AtomicUsize = AtomicUsize::new(0);
-        std::thread_local! {
-            static LANE: usize = THREADS.fetch_add(1, Ordering::Relaxed) % LANES;
-        }
-        // A slot may be dropped while its thread ends.
-        LANE.try_with(|lane| *lane).unwrap_or(0)
-    }
-}
+mod sync;
 
 use std::any::Any;
 use std::fmt;
@@ -80,7 +57,7 @@ use crate::error::FromEnvErrorKind;
 /// thread. The waiters are called in the order of their arrival; until the first has come, threads that ask anew may be
 /// quicker, for the length of a turn at most. One waiter at a time waits in the pool.
 ///
-/// A turn is a millisecond, or 1,024 jobs in a row. Then a token goes back to the pool although others wait here, that
+/// A turn is a millisecond, or 2,048 jobs in a row. Then a token goes back to the pool although others wait here, that
 /// other processes may have it. So jobs that take longer than a millisecond go through the pool each; for shorter ones
 /// the way through it, some 10 us, would cost too much, and nobody waits noticeably longer.
 ///
@@ -136,11 +113,12 @@ impl Slots {
     /// drop(second);
     /// # std::io::Result::Ok(())
     /// ```
+    #[inline]
     pub fn new(client: Client) -> Slots {
         let pool = client.pool.clone();
         let mut known = pool.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let doors = known.upgrade().and_then(|doors| doors.downcast().ok()).unwrap_or_else(|| {
-            let doors = Arc::new(Doors::new(1, Some(Pool { client })));
+            let doors = Arc::new(Doors::new(1, Some(Pool::new(client))));
             let any: Arc<dyn Any + Send + Sync> = doors.clone();
             *known = Arc::downgrade(&any);
             doors
@@ -161,6 +139,7 @@ impl Slots {
     /// # Panics
     ///
     /// If `width` is 0: no job could ever run.
+    #[inline]
     pub fn within(width: usize) -> Slots {
         assert!(width > 0, "with no slot at all, no job could ever run");
         Slots { doors: Arc::new(Doors::new(width, None)), error: None }
@@ -194,6 +173,7 @@ impl Slots {
     /// # Platform behaviour
     ///
     /// Where no jobserver can be inherited (wasm) it is always `width`, without an error.
+    #[inline]
     pub fn from_env_or(width: usize) -> Slots {
         use FromEnvErrorKind::{NoEnvVar, NoJobserver, Unsupported};
         match Client::connect() {
@@ -213,6 +193,7 @@ impl Slots {
     ///     eprintln!("warning: {error}");
     /// }
     /// ```
+    #[inline]
     pub fn jobserver_error(&self) -> Option<&ConnectError> {
         self.error.as_deref()
     }
@@ -230,6 +211,7 @@ impl Slots {
     ///     client.configure(&mut cargo);
     /// }
     /// ```
+    #[inline]
     pub fn client(&self) -> Option<&Client> {
         self.doors.source().map(|pool| &pool.client)
     }
@@ -248,6 +230,7 @@ impl Slots {
     ///
     /// What the system answers to a wait in the pool ([`Client::acquire`]), or no descriptor is left for what calls a
     /// waiter back from there. Without a jobserver there are none.
+    #[inline]
     pub fn acquire(&self) -> io::Result<Slot> {
         let right = self.doors.take(None)?;
         Ok(Slot { right: Some(right.expect("a wait without a deadline ends with a slot")) })
@@ -270,6 +253,7 @@ impl Slots {
     /// # Platform behaviour
     ///
     /// As [`Client::try_acquire`].
+    #[inline]
     pub fn try_acquire(&self) -> io::Result<Option<Slot>> {
         Ok(self.doors.take_now()?.map(|right| Slot { right: Some(right) }))
     }
@@ -293,6 +277,7 @@ impl Slots {
     /// # Platform behaviour
     ///
     /// As exact as the system's waits, and never too short.
+    #[inline]
     pub fn acquire_timeout(&self, timeout: Duration) -> io::Result<Option<Slot>> {
         // A time that no clock can show is no limit.
         match Instant::now().checked_add(timeout) {
@@ -317,6 +302,7 @@ impl Slots {
     /// # Errors
     ///
     /// As [`acquire`](Slots::acquire).
+    #[inline]
     pub fn acquire_deadline(&self, deadline: Instant) -> io::Result<Option<Slot>> {
         if deadline <= Instant::now() {
             return self.try_acquire();
@@ -333,6 +319,7 @@ impl Slots {
     /// # drop(slot);
     /// # std::io::Result::Ok(())
     /// ```
+    #[inline]
     pub fn in_use(&self) -> usize {
         self.doors.in_use()
     }
@@ -346,6 +333,7 @@ impl Slots {
     /// assert!(slots.take_release_error().is_none());
     /// # std::io::Result::Ok(())
     /// ```
+    #[inline]
     pub fn take_release_error(&self) -> Option<io::Error> {
         self.client()?.take_release_error()
     }
@@ -363,12 +351,14 @@ impl Slot {
     ///
     /// A token was to go back to the pool and could not; it is lost to the pool then
     /// ([`Acquired::release`](crate::Acquired::release)).
+    #[inline]
     pub fn release(mut self) -> io::Result<()> {
         self.right.take().map_or(Ok(()), Right::end)
     }
 }
 
 impl Drop for Slot {
+    #[inline]
     fn drop(&mut self) {
         if let Some(right) = self.right.take() {
             right.end_quietly();
@@ -377,12 +367,14 @@ impl Drop for Slot {
 }
 
 impl fmt::Debug for Slots {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Slots").field("in_use", &self.in_use()).finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Slot {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Slot").finish_non_exhaustive()
     }

@@ -15,7 +15,6 @@
 //!   another, so the others are called before it, [`OVERTAKES`] times at most.
 
 use std::collections::VecDeque;
-use std::time::Instant;
 
 /// How often a right may be taken by somebody else between the call of the first waiter and its coming. What goes by the
 /// hall's short cut is not seen here, and ends with the turn.
@@ -30,10 +29,13 @@ pub(crate) const OVERTAKES: u32 = 8;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Turn {
     /// Jobs that have ended.
-    pub(crate) uses: u32,
+    pub(crate) uses: usize,
     /// When the first of them began; `None` before that, and where there is no clock.
-    pub(crate) since: Option<Instant>,
+    pub(crate) since: Option<Moment>,
 }
+
+/// A time in microseconds, from whenever, that begins again at 0 some day.
+pub(crate) type Moment = usize;
 
 /// A waiter's number.
 pub(crate) type Id = u64;

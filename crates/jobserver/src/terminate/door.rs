@@ -40,6 +40,7 @@ pub(super) struct Passage {
 }
 
 impl Drop for Passage {
+    #[inline]
     fn drop(&mut self) {
         // Before the signals are let in again, which happens when the field is dropped.
         MOVING.fetch_sub(1, Ordering::SeqCst);
@@ -47,6 +48,7 @@ impl Drop for Passage {
 }
 
 /// Waits until the door is open for this way, and passes it.
+#[inline]
 pub(super) fn pass(way: Way) -> Passage {
     loop {
         if is_open(way) {
@@ -62,6 +64,7 @@ pub(super) fn pass(way: Way) -> Passage {
     }
 }
 
+#[inline]
 fn is_open(way: Way) -> bool {
     match STATE.load(Ordering::SeqCst) {
         OPEN => true,
@@ -72,6 +75,7 @@ fn is_open(way: Way) -> bool {
 
 /// Closes the door and writes all tokens back, or waits until another thread has. Async-signal-safe; the caller has the
 /// signals blocked.
+#[inline]
 pub(super) fn close() {
     loop {
         match STATE.compare_exchange(OPEN, CLOSING, Ordering::SeqCst, Ordering::SeqCst) {
@@ -96,6 +100,7 @@ pub(super) fn close() {
 }
 
 /// Undoes one [`close`]: the process goes on after all. The last one opens the door.
+#[inline]
 pub(super) fn reopen() {
     let less = |state| Some(if state <= CLOSED { OPEN } else { state - 1 });
     let _ = STATE.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);

@@ -29,9 +29,14 @@ pub(super) struct Account {
 static ASLEEP: AtomicUsize = AtomicUsize::new(0);
 static AWAKE: AtomicUsize = AtomicUsize::new(0);
 
+/// So many wake-ups in a row that brought no thread of ours out of its sleep went to others. Each time, a thread of ours
+/// would have to look in the very microsecond in which the token is out of the pipe.
+const IN_VAIN: u32 = 4;
+
 pub(crate) struct Asleep(());
 
 impl Asleep {
+    #[inline]
     pub(super) fn new() -> Asleep {
         ASLEEP.fetch_add(1, Ordering::SeqCst);
         Asleep(())
@@ -39,6 +44,7 @@ impl Asleep {
 }
 
 impl Drop for Asleep {
+    #[inline]
     fn drop(&mut self) {
         AWAKE.fetch_add(1, Ordering::SeqCst);
     }
@@ -47,6 +53,7 @@ impl Drop for Asleep {
 static FIRST: OnceLock<&'static Account> = OnceLock::new();
 
 /// The account of a pool that is open, made if need be. Not for handlers.
+#[inline]
 pub(super) fn of(pool: RawFd) -> &'static Account {
     find(pool).unwrap_or_else(|| {
         static OPENING: Mutex<()> = Mutex::new(());
@@ -55,11 +62,13 @@ pub(super) fn of(pool: RawFd) -> &'static Account {
     })
 }
 
+#[inline]
 pub(super) fn find(pool: RawFd) -> Option<&'static Account> {
     all().find(|account| account.pool.load(Ordering::SeqCst) == pool)
 }
 
 /// Writes back what is held of all pools. Async-signal-safe; nothing moves meanwhile.
+#[inline]
 pub(super) fn give_back(left: impl Fn() -> Duration) {
     for account in all() {
         let pool = account.pool.load(Ordering::SeqCst);
@@ -79,15 +88,18 @@ pub(super) fn give_back(left: impl Fn() -> Duration) {
 }
 
 impl Account {
+    #[inline]
     pub(super) fn add(&self, tokens: usize) {
         self.held.fetch_add(tokens as isize, Ordering::SeqCst);
     }
 
+    #[inline]
     pub(super) fn subtract(&self, tokens: usize) {
         self.held.fetch_sub(tokens as isize, Ordering::SeqCst);
     }
 
     /// How many of `tokens` were written back before, and are settled with this.
+    #[inline]
     pub(super) fn settle(&self, tokens: usize) -> usize {
         let less = |returned: usize| (returned > 0).then(|| returned - returned.min(tokens));
         match self.returned.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less) {
@@ -96,6 +108,7 @@ impl Account {
         }
     }
 
+    #[inline]
     pub(super) fn close(&self) {
         self.held.store(0, Ordering::SeqCst);
         self.returned.store(0, Ordering::SeqCst);
@@ -103,6 +116,7 @@ impl Account {
         self.pool.store(NONE, Ordering::SeqCst);
     }
 
+    #[inline]
     pub(super) fn is_read_by(&self, spare: Option<RawFd>) {
         self.spare.store(spare.unwrap_or(NONE), Ordering::SeqCst);
     }
@@ -110,24 +124,35 @@ impl Account {
     /// Passes the wake-ups on that go to threads of this process.
     ///
     /// A token that is written wakes one of all who sleep, and if that is a thread of ours it ends with the process,
-    /// while others sleep on beside a free token. A thread is woken once, so one more than sleep here reaches another
-    /// process, which hands it on if there is more than one token.
+    /// while others sleep on beside a free token. So it is written again until none of ours can be in the way. How often
+    /// can't be known beforehand: one that is woken and finds the token just out of the pipe sleeps on, inside the
+    /// kernel, and is woken again. What counts is whether threads come out of their sleep; they stop at the door.
+    #[inline]
     fn wake_others(&self, pool: RawFd) {
         let spare = self.spare.load(Ordering::SeqCst);
-        let awake = AWAKE.load(Ordering::SeqCst);
-        let mut woken = 0;
-        // Some wake up meanwhile, and one may only now fall asleep that looked before the door was closed.
-        let asleep = || ASLEEP.load(Ordering::SeqCst).wrapping_sub(awake);
-        while spare != NONE && woken <= asleep() && sys::move_in_place(spare, pool) {
-            woken += 1;
+        if spare == NONE {
+            return;
         }
+        let mut awake = AWAKE.load(Ordering::SeqCst);
+        let mut in_vain = 0;
+        // The one that this handler has interrupted in its sleep never comes out of it.
+        while ASLEEP.load(Ordering::SeqCst) != awake && in_vain < IN_VAIN && sys::move_in_place(spare, pool) {
+            sys::wait_for_wake_ups();
+            let now = AWAKE.load(Ordering::SeqCst);
+            in_vain = if now == awake { in_vain + 1 } else { 0 };
+            awake = now;
+        }
+        // The last one may have gone to a thread of ours as well.
+        sys::move_in_place(spare, pool);
     }
 }
 
+#[inline]
 fn all() -> impl Iterator<Item = &'static Account> {
     iter::successors(FIRST.get().copied(), |account| account.next.get().copied())
 }
 
+#[inline]
 fn open(pool: RawFd) -> &'static Account {
     if let Some(account) = find(NONE) {
         account.pool.store(pool, Ordering::SeqCst);

@@ -12,7 +12,7 @@
 //! Where a pool can't be read without blocking (not Linux, inherited descriptors) a thread may be inside for long; the
 //! handler waits for it for two seconds and no more.
 //!
-//! As long as nobody asks, a move costs one relaxed load, and no signal is touched.
+//! As long as nobody asks, a move costs one load, no signal is touched, and the program carries none of this.
 
 use std::io;
 
@@ -69,6 +69,7 @@ pub(crate) use on_unix::{adopt, asleep, disown, forget, give, is_on, take};
 /// Unix only: elsewhere it does nothing, since there a process that is ended is not told. Each move of a token costs
 /// two system calls more, to block the three signals for it, and `acquire` waits as
 /// [`acquire_timeout`](crate::Client::acquire_timeout) does. The bytes given back are `+`, which is what make writes.
+#[inline]
 pub fn return_tokens_on_exit() -> io::Result<()> {
     #[cfg(unix)]
     on_unix::switch_on()?;
@@ -80,14 +81,27 @@ mod on_unix {
     use std::fs::File;
     use std::io;
     use std::os::fd::AsRawFd;
-    use std::sync::atomic::{AtomicBool, Ordering};
-    use std::sync::{Mutex, PoisonError};
+    use std::sync::{Mutex, OnceLock, PoisonError};
 
     use super::door::{self, Way};
     use super::{holdings, sys};
 
-    static ON: AtomicBool = AtomicBool::new(false);
+    /// A move of tokens into this process; it returns how many.
+    type Read<'a> = dyn FnMut() -> io::Result<usize> + 'a;
 
+    /// A move of these tokens, or of some of them, out of it.
+    type Write<'a> = dyn FnMut(&[u8]) -> io::Result<usize> + 'a;
+
+    /// What a move calls once somebody has asked. By pointers, so that only programs that ask carry what is behind them.
+    struct Counting {
+        take: fn(&File, Option<&File>, &mut Read) -> io::Result<usize>,
+        give: fn(&File, &[u8], &mut Write) -> io::Result<usize>,
+        forget: fn(&File),
+    }
+
+    static COUNTING: OnceLock<Counting> = OnceLock::new();
+
+    #[inline]
     pub(super) fn switch_on() -> io::Result<()> {
         static INSTALLED: Mutex<bool> = Mutex::new(false);
         let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -95,7 +109,7 @@ mod on_unix {
             sys::on_exit()?;
             *installed = true;
             // Counted before the first signal can ask for the count.
-            ON.store(true, Ordering::SeqCst);
+            COUNTING.get_or_init(|| Counting { take: count_in, give: count_out, forget: close_account });
             sys::on_signals()?;
         }
         Ok(())
@@ -104,7 +118,7 @@ mod on_unix {
     /// Whether moves are counted. Then none may block: wait first.
     #[inline]
     pub(crate) fn is_on() -> bool {
-        ON.load(Ordering::Relaxed)
+        COUNTING.get().is_some()
     }
 
     /// Takes tokens from the pool whose write end is `pool`; `read` says how many it got. `spare` can be read without
@@ -113,11 +127,16 @@ mod on_unix {
     pub(crate) fn take(
         pool: &File,
         spare: Option<&File>,
-        read: impl FnOnce() -> io::Result<usize>,
+        mut read: impl FnMut() -> io::Result<usize>,
     ) -> io::Result<usize> {
-        if !is_on() {
-            return read();
+        match COUNTING.get() {
+            None => read(),
+            Some(counting) => (counting.take)(pool, spare, &mut read),
         }
+    }
+
+    #[inline]
+    fn count_in(pool: &File, spare: Option<&File>, read: &mut Read) -> io::Result<usize> {
         let account = holdings::of(pool.as_raw_fd());
         account.is_read_by(spare.map(File::as_raw_fd));
         let _passage = door::pass(Way::In);
@@ -137,11 +156,16 @@ mod on_unix {
     pub(crate) fn give(
         pool: &File,
         tokens: &[u8],
-        write: impl FnOnce(&[u8]) -> io::Result<usize>,
+        mut write: impl FnMut(&[u8]) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        if !is_on() {
-            return write(tokens);
+        match COUNTING.get() {
+            None => write(tokens),
+            Some(counting) => (counting.give)(pool, tokens, &mut write),
         }
+    }
+
+    #[inline]
+    fn count_out(pool: &File, tokens: &[u8], write: &mut Write) -> io::Result<usize> {
         let account = holdings::of(pool.as_raw_fd());
         let _passage = door::pass(Way::Out);
         match account.settle(tokens.len()) {
@@ -156,6 +180,7 @@ mod on_unix {
     }
 
     /// A token of `pool` came into this process by other ways.
+    #[inline]
     pub(crate) fn adopt(pool: &File) {
         if is_on() {
             let account = holdings::of(pool.as_raw_fd());
@@ -165,6 +190,7 @@ mod on_unix {
     }
 
     /// A token of `pool` leaves this process by other ways.
+    #[inline]
     pub(crate) fn disown(pool: &File) {
         if is_on() {
             let account = holdings::of(pool.as_raw_fd());
@@ -175,10 +201,15 @@ mod on_unix {
 
     /// To be called before the write end of a pool is closed: the handler must never write to another file of this
     /// number.
+    #[inline]
     pub(crate) fn forget(pool: &File) {
-        if !is_on() {
-            return;
+        if let Some(counting) = COUNTING.get() {
+            (counting.forget)(pool);
         }
+    }
+
+    #[inline]
+    fn close_account(pool: &File) {
         if let Some(account) = holdings::find(pool.as_raw_fd()) {
             let _passage = door::pass(Way::Out);
             account.close();

@@ -7,7 +7,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -20,6 +20,9 @@ const SIGNALS: [c_int; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
 /// The process that asked. A forked child has a copy of the handlers and of the accounts, but the tokens are its
 /// parent's.
 static OWNER: AtomicI32 = AtomicI32::new(0);
+
+/// The address of [`on_signal`] that was installed: a function that is left to the dependents may have several.
+static US: AtomicUsize = AtomicUsize::new(0);
 
 /// Who had each of [`SIGNALS`] before.
 static PREVIOUS: [OnceLock<Previous>; 3] = [OnceLock::new(), OnceLock::new(), OnceLock::new()];
@@ -37,19 +40,23 @@ pub(super) struct Blocked {
 }
 
 impl Blocked {
+    #[inline]
     pub(super) fn new() -> Blocked {
         Blocked { before: change_mask(libc::SIG_BLOCK, &set_of(&SIGNALS)) }
     }
 }
 
 impl Drop for Blocked {
+    #[inline]
     fn drop(&mut self) {
         change_mask(libc::SIG_SETMASK, &self.before);
     }
 }
 
 /// Has the tokens written back when the process calls `exit` or returns from `main`.
+#[inline]
 pub(super) fn on_exit() -> io::Result<()> {
+    #[inline]
     extern "C" fn exiting() {
         if is_owner() {
             let _blocked = Blocked::new();
@@ -67,6 +74,7 @@ pub(super) fn on_exit() -> io::Result<()> {
 }
 
 /// Puts the handler before whatever handles the signals now.
+#[inline]
 pub(super) fn on_signals() -> io::Result<()> {
     for (signal, known) in SIGNALS.into_iter().zip(&PREVIOUS) {
         let before = action_of(signal)?;
@@ -86,17 +94,15 @@ pub(super) fn on_signals() -> io::Result<()> {
             spent: AtomicBool::new(false),
         });
         let mut ours = before;
-        ours.sa_sigaction = us();
+        ours.sa_sigaction = on_signal as extern "C" fn(c_int, *mut siginfo_t, *mut c_void) as libc::sighandler_t;
+        US.store(ours.sa_sigaction, Ordering::SeqCst);
         ours.sa_flags = flags | libc::SA_SIGINFO;
         set_action(signal, &ours)?;
     }
     Ok(())
 }
 
-fn us() -> libc::sighandler_t {
-    on_signal as extern "C" fn(c_int, *mut siginfo_t, *mut c_void) as libc::sighandler_t
-}
-
+#[inline]
 extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let error = errno();
     let closed = is_owner();
@@ -117,11 +123,13 @@ extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_voi
 }
 
 impl Previous {
+    #[inline]
     fn is_handler(&self) -> bool {
         let once = self.flags & libc::SA_RESETHAND != 0;
         self.handler != libc::SIG_DFL && !(once && self.spent.swap(true, Ordering::SeqCst))
     }
 
+    #[inline]
     fn call(&self, signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
         if self.flags & libc::SA_SIGINFO != 0 {
             // SAFETY: with SA_SIGINFO whoever installed it gave a function of this type.
@@ -138,9 +146,10 @@ impl Previous {
 
 /// Ends the process by `signal`, as if nobody had handled it. It returns in the first process of a container, to which
 /// such a signal does nothing.
+#[inline]
 fn take_default_action(signal: c_int) {
     let Ok(ours) = action_of(signal) else { return };
-    if ours.sa_sigaction != us() {
+    if ours.sa_sigaction != US.load(Ordering::SeqCst) {
         // A handler that was installed later has called this one, and would not have called the default action.
         return;
     }
@@ -160,6 +169,7 @@ fn take_default_action(signal: c_int) {
 /// Writes some of `count` tokens within `patience`; returns how many.
 ///
 /// `pool` is the write end of a pool that is open: its account is closed before it is.
+#[inline]
 pub(super) fn write_tokens(pool: RawFd, count: usize, patience: Duration) -> usize {
     // What has room once poll says so, whether the file blocks or not: _POSIX_PIPE_BUF.
     const TOKENS: [u8; 512] = [b'+'; 512];
@@ -176,6 +186,7 @@ pub(super) fn write_tokens(pool: RawFd, count: usize, patience: Duration) -> usi
 
 /// Takes a token that is there from `spare`, which does not block, and writes it to `pool`, which wakes one who waits
 /// for it. False: there was none.
+#[inline]
 pub(super) fn move_in_place(spare: RawFd, pool: RawFd) -> bool {
     let mut byte = 0u8;
     // SAFETY: room for one byte.
@@ -186,19 +197,30 @@ pub(super) fn move_in_place(spare: RawFd, pool: RawFd) -> bool {
     unsafe { libc::write(pool, ptr::addr_of!(byte).cast(), 1) == 1 }
 }
 
+/// Long enough for a thread that was woken to come out of its system call, where a processor is free for it.
+#[inline]
+pub(super) fn wait_for_wake_ups() {
+    let time = libc::timespec { tv_sec: 0, tv_nsec: 200_000 };
+    // SAFETY: one struct is read, none is written.
+    unsafe { libc::nanosleep(&time, ptr::null_mut()) };
+}
+
 /// A millisecond: for threads that wait for a handler and for handlers that wait for threads, neither of which may use
 /// more than atomics.
+#[inline]
 pub(super) fn wait_a_moment() {
     // SAFETY: no entries.
     unsafe { libc::poll(ptr::null_mut(), 0, 1) };
 }
 
+#[inline]
 fn is_owner() -> bool {
     // SAFETY: takes nothing.
     let this = unsafe { libc::getpid() };
     this == OWNER.load(Ordering::SeqCst)
 }
 
+#[inline]
 fn action_of(signal: c_int) -> io::Result<libc::sigaction> {
     let mut action = MaybeUninit::<libc::sigaction>::uninit();
     // SAFETY: only asks; the kernel's answer is written into memory of that size.
@@ -207,11 +229,13 @@ fn action_of(signal: c_int) -> io::Result<libc::sigaction> {
     Ok(unsafe { action.assume_init() })
 }
 
+#[inline]
 fn set_action(signal: c_int, action: &libc::sigaction) -> io::Result<()> {
     // SAFETY: `action` came from `action_of`, with SIG_DFL or `on_signal`, which is async-signal-safe, in it.
     check(unsafe { libc::sigaction(signal, action, ptr::null_mut()) })
 }
 
+#[inline]
 fn set_of(signals: &[c_int]) -> libc::sigset_t {
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: writes a set into memory of that size.
@@ -226,6 +250,7 @@ fn set_of(signals: &[c_int]) -> libc::sigset_t {
 }
 
 /// Changes which signals this thread takes; returns what it was before.
+#[inline]
 fn change_mask(how: c_int, set: &libc::sigset_t) -> libc::sigset_t {
     let mut before = set_of(&[]);
     // SAFETY: two sets that live for the call. It can't fail: `how` is one of the three.
@@ -233,6 +258,7 @@ fn change_mask(how: c_int, set: &libc::sigset_t) -> libc::sigset_t {
     before
 }
 
+#[inline]
 fn check(result: c_int) -> io::Result<()> {
     match result {
         -1 => Err(io::Error::last_os_error()),
@@ -240,10 +266,12 @@ fn check(result: c_int) -> io::Result<()> {
     }
 }
 
+#[inline]
 fn errno() -> c_int {
     io::Error::last_os_error().raw_os_error().unwrap_or(0)
 }
 
+#[inline]
 fn set_errno(value: c_int) {
     #[cfg(any(target_os = "android", target_os = "netbsd", target_os = "openbsd"))]
     use libc::__errno as location;

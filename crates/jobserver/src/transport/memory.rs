@@ -132,6 +132,10 @@ impl Waker {
         Ok(Waker { woken: AtomicBool::new(false), pools: Mutex::new(Vec::new()) })
     }
 
+    pub(crate) fn for_one_thread() -> io::Result<Waker> {
+        Waker::new()
+    }
+
     pub(crate) fn wake(&self) {
         self.woken.store(true, Ordering::SeqCst);
         // The list is let go before a pool is locked: a waiter locks them one after the other as well.

@@ -18,7 +18,7 @@
 //! | `path()`, `hand_ends_to(&mut Command)` | Unix only: the [`Auth`](crate::Auth) that needs no inheritance, if there is one; as `hand_to`, by descriptors whatever the pool is |
 //! | `adopt()`, `disown()`, `forget()` | Unix only, for `terminate`: a token came or went by other ways; the pool is about to be closed |
 //! | `watched()` | what an event loop watches: a descriptor that is readable, or a handle, while a token may be there |
-//! | `Waker::new()`, `wake()`, `is_woken()` | ends every `acquire_until` with it, now and later; stays woken |
+//! | `Waker::new()`, `Waker::for_one_thread()`, `wake()`, `is_woken()` | ends every `acquire_until` with it, now and later; stays woken; the second is cheaper to wait with, by a thread of the library alone |
 
 #[cfg(not(any(unix, windows)))]
 #[path = "memory.rs"]

@@ -1,19 +1,11 @@
-//! What only a process of its own can show: its threads, its end, and the examples at work.
+//! What only a process of its own can show: its threads and its end.
 
 use std::sync::Arc;
 
 use jobserver::{Client, Server};
 use testkit::process;
-use testkit::spans::Recorder;
 
 use super::hand_made::{block_on, poll, until, until_ready, Flag};
-
-#[path = "../../examples/async.rs"]
-#[allow(dead_code)]
-mod async_example;
-#[path = "../../examples/event_loop.rs"]
-#[allow(dead_code)]
-mod event_loop_example;
 
 /// How many threads of this process wait for tokens.
 fn waiting_threads() -> usize {
@@ -127,50 +119,4 @@ fn a_future_without_a_descriptor_for_its_thread_is_an_error_and_the_next_one_wai
     client.release_raw().unwrap();
     until_ready(&mut next).unwrap().drop_without_releasing();
     assert_eq!(client.available().unwrap(), 0);
-}
-
-#[test]
-fn the_event_loop_of_the_example_runs_as_many_jobs_as_it_has_slots() {
-    let server = Server::builder().slots(3).fifo().build().unwrap();
-    let recorder = Recorder::with_meeting(3);
-    let job = format!("{} true", recorder.wrapper().display());
-    event_loop_example::run(&server.client(), vec![job; 12]).unwrap();
-    let spans = recorder.spans();
-    assert_eq!((spans.jobs(), spans.most_at_once()), (12, 3));
-    let balance = server.balance().unwrap();
-    assert_eq!((balance.missing(), balance.strays()), (0, 0));
-}
-
-#[test]
-fn a_signal_stops_the_event_loop_of_the_example() {
-    const NAME: &str = "processes::a_signal_stops_the_event_loop_of_the_example";
-    const MANY: usize = 100_000;
-    if process::role().is_some() {
-        let client = Client::connect().unwrap();
-        // Each of them sends it, so it does not matter when it is seen.
-        return event_loop_example::run(&client, vec!["kill -INT $PPID".into(); MANY]).unwrap();
-    }
-    let server = Server::builder().slots(2).fifo().build().unwrap();
-    let mut child = process::me(NAME, "interrupted");
-    server.join_make(&mut child).unwrap();
-    let ended = process::output(&mut child).matches("exit status").count();
-    assert!((1..MANY).contains(&ended), "{ended} jobs");
-    assert_eq!((server.balance().unwrap().missing(), server.balance().unwrap().strays()), (0, 0));
-}
-
-#[test]
-fn the_tasks_of_the_async_example_run_as_many_jobs_as_they_have_slots() {
-    let server = Server::builder().slots(3).fifo().build().unwrap();
-    let recorder = Recorder::with_meeting(3);
-    let job = format!("{} true", recorder.wrapper().display());
-    let own = Arc::new(smol::lock::Mutex::new(()));
-    let start = |_| smol::spawn(async_example::run(job.clone(), own.clone(), server.client()));
-    let tasks: Vec<_> = (0..12).map(start).collect();
-    for task in tasks {
-        assert!(smol::block_on(task).unwrap().ends_with("exit status: 0"));
-    }
-    let spans = recorder.spans();
-    assert_eq!((spans.jobs(), spans.most_at_once()), (12, 3));
-    until("all is back", || server.balance().unwrap().missing() == 0);
-    assert_eq!(server.balance().unwrap().strays(), 0);
 }

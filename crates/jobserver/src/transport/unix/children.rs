@@ -91,6 +91,7 @@ impl Transport {
 }
 
 /// Keeps those of `fds` that are pipes from the child, and from it alone.
+#[inline]
 pub(crate) fn keep_back(command: &mut Command, fds: Vec<RawFd>) {
     sys::before_exec(command, move || {
         fds.iter().for_each(|&fd| sys::keep_pipe_back(fd));

@@ -24,6 +24,7 @@ pub(crate) struct PrivateFifo {
 
 impl PrivateFifo {
     /// Makes one below `parent`, or below the system's folder for temporary files (`TMPDIR`, else `/tmp`).
+    #[inline]
     pub(crate) fn create(parent: Option<&Path>) -> io::Result<PrivateFifo> {
         let parent = match parent {
             Some(parent) => checked(parent)?,
@@ -37,12 +38,14 @@ impl PrivateFifo {
         Ok(fifo)
     }
 
+    #[inline]
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 }
 
 impl Drop for PrivateFifo {
+    #[inline]
     fn drop(&mut self) {
         if self.owner == process::id() {
             let _ = fs::remove_file(&self.path);
@@ -71,11 +74,13 @@ pub(super) fn is_memory_device(device: u64) -> bool {
     ["/dev/null", "/dev/zero"].iter().any(|path| fs::metadata(path).is_ok_and(|known| known.rdev() == device))
 }
 
+#[inline]
 fn checked(parent: &Path) -> io::Result<PathBuf> {
     check_path(parent).map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
     Ok(parent.to_path_buf())
 }
 
+#[inline]
 fn create_folder(parent: &Path) -> io::Result<PathBuf> {
     // 100 names that all exist already are no accident.
     for _ in 0..100 {
@@ -91,6 +96,7 @@ fn create_folder(parent: &Path) -> io::Result<PathBuf> {
     Err(at(parent, io::ErrorKind::AlreadyExists.into()))
 }
 
+#[inline]
 fn at(path: &Path, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }

@@ -3,7 +3,7 @@
 //! A stale MAKEFLAGS names descriptors that are closed, or something else by now. Nothing is read or written here, no
 //! flag of an inherited descriptor changes, and whatever can't be a jobserver is refused.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use std::os::fd::AsFd;
@@ -21,15 +21,14 @@ impl Transport {
     pub(super) fn open_path(path: &Path) -> io::Result<Transport> {
         // Looked at before it is opened, since opening alone does something to a device, and after, since it may be
         // another file by then.
-        let unfit = || io::Error::new(io::ErrorKind::InvalidInput, "it is not a named pipe");
-        if !fifo::is_jobserver(&fs::metadata(path)?) {
-            return Err(unfit());
-        }
+        let check = |file: io::Result<Metadata>| match fifo::is_jobserver(&file?) {
+            true => Ok(()),
+            false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a named pipe")),
+        };
+        check(fs::metadata(path))?;
         // Reading first, writing second, and no third time: a server may give each of the two a channel of its own.
         let read = pipe::open_path(path, false)?;
-        if !fifo::is_jobserver(&read.metadata()?) {
-            return Err(unfit());
-        }
+        check(read.metadata())?;
         let write = pipe::open_path(path, true)?;
         let route = Route::Path(path.to_path_buf());
         Ok(Transport { read, write, write_blocks: AtomicBool::new(false), spare: OnceLock::new(), route })
@@ -37,9 +36,8 @@ impl Transport {
 
     pub(crate) fn open(auth: &Auth, access: Access) -> Result<Transport, Error> {
         match auth {
-            Auth::Fifo(path) => {
-                Transport::open_path(path).map_err(|error| Error::CannotOpenPath(path.display().to_string(), error))
-            }
+            Auth::Fifo(path) => Transport::open_path(path)
+                .map_err(|error| Error::CannotOpenPath(path.to_string_lossy().into_owned(), error)),
             &Auth::Pipe { read, write } => Transport::open_numbers(read, write, access),
             Auth::Semaphore(name) => Err(Error::CannotParse(format!("expected `fifo:PATH` or `R,W`, found `{name}`"))),
         }
@@ -54,24 +52,22 @@ impl Transport {
             (Err(error @ Error::NotAPipe(..)), _) | (_, Err(error @ Error::NotAPipe(..))) => return Err(error),
             (read, write) => read.and(write)?,
         }
-        let route = Route::Ends(OnceLock::new());
-        let opened = open_anew(read, End::Read, access)
-            .map_err(|error| (read, error))
-            .and_then(|file| Ok((file, open_anew(write, End::Write, access).map_err(|error| (write, error))?)));
-        match (opened, access) {
-            (Ok((read, write)), _) => {
-                // Where it is a duplicate its flags are others', who may change them at any time.
-                let write_blocks = AtomicBool::new(!cfg!(any(target_os = "linux", target_os = "android")));
-                Ok(Transport { read, write, write_blocks, spare: OnceLock::new(), route })
-            }
-            (Err((fd, error)), Access::Checked) => Err(Error::CannotOpenFd(fd, error)),
-            (Err(_), Access::Vouched { .. }) => {
-                let duplicate = |fd| sys::duplicate(fd).map_err(|error| Error::CannotOpenFd(fd, error));
-                let (read, write) = (duplicate(read)?, duplicate(write)?);
-                Ok(Transport { read, write, write_blocks: AtomicBool::new(true), spare: OnceLock::new(), route })
-            }
+        // Where opening anew duplicates, the flags are others' as well, who may change them at any time.
+        let mut is_shared = !cfg!(any(target_os = "linux", target_os = "android"));
+        let mut ends = open_both(read, write, &|fd, end| open_anew(fd, end, access));
+        if ends.is_err() && access != Access::Checked {
+            is_shared = true;
+            ends = open_both(read, write, &|fd, _| sys::duplicate(fd));
         }
+        let (read, write) = ends?;
+        let (write_blocks, route) = (AtomicBool::new(is_shared), Route::Ends(OnceLock::new()));
+        Ok(Transport { read, write, write_blocks, spare: OnceLock::new(), route })
     }
+}
+
+fn open_both(read: i32, write: i32, open: &dyn Fn(i32, End) -> io::Result<File>) -> Result<(File, File), Error> {
+    let open = |fd, end| open(fd, end).map_err(|error| Error::CannotOpenFd(fd, error));
+    Ok((open(read, End::Read)?, open(write, End::Write)?))
 }
 
 /// Whether descriptor `fd` can be the jobserver's, as far as the kernel tells without touching it.

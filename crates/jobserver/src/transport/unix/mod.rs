@@ -111,6 +111,7 @@ impl Transport {
     }
 
     /// A new pool on `fifo`.
+    #[inline]
     pub(crate) fn create_on(fifo: &PrivateFifo, limit: usize) -> io::Result<Transport> {
         let transport = Transport::open_path(fifo.path())?;
         pipe::seed(&transport.write, limit)?;
@@ -118,15 +119,18 @@ impl Transport {
     }
 
     /// What is readable while there is a token: the open file of our own that nobody else shares, if it can be had.
+    #[inline]
     pub(crate) fn watched(&self) -> BorrowedFd<'_> {
         self.spare().ok().flatten().unwrap_or(&self.read).as_fd()
     }
 
     /// For a handler that gives tokens back: one came from another process, or went there, past `acquire` and `release`.
+    #[inline]
     pub(crate) fn adopt(&self) {
         terminate::adopt(&self.write);
     }
 
+    #[inline]
     pub(crate) fn disown(&self) {
         terminate::disown(&self.write);
     }

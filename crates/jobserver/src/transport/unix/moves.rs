@@ -32,6 +32,7 @@ impl Transport {
         Ok(self.read_now(&mut byte)?.map(|_| Token(byte[0])))
     }
 
+    #[inline]
     pub(crate) fn acquire_many(&self, most: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; most.min(MOST_AT_ONCE)];
         let count = self.read_waiting(&mut bytes)?;
@@ -39,6 +40,7 @@ impl Transport {
         Ok(bytes)
     }
 
+    #[inline]
     pub(crate) fn try_acquire_many(&self, most: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; most.min(MOST_AT_ONCE)];
         let count = self.read_now(&mut bytes)?.unwrap_or(0);
@@ -64,14 +66,9 @@ impl Transport {
                 self.wake_next()?;
                 return Ok(None);
             }
-            if let Some(count) = self.read_now(bytes)? {
-                if waited {
-                    if let Err(error) = self.wake_next() {
-                        let _ = self.release_many(&bytes[..count]);
-                        return Err(error);
-                    }
-                }
-                return Ok(Some(count));
+            let count = if waited { self.read_woken(bytes)? } else { self.read_now(bytes)? };
+            if count.is_some() {
+                return Ok(count);
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
@@ -86,10 +83,24 @@ impl Transport {
         }
     }
 
-    /// Hands a wake-up on: the kernel may have woken this thread alone for tokens that it leaves.
+    /// As `read_now`, by one who was woken for it: if more tokens are there, the next is woken for them.
     ///
-    /// A blocked `read` does so by itself when it leaves something in the pipe (Linux: `wake_next_reader` in
-    /// fs/pipe.c); a wait in epoll does not, so a token is written once more, and that wakes the next in line.
+    /// The kernel may have woken this thread alone for several tokens. A blocked `read` hands the wake-up on by itself
+    /// when it leaves something in the pipe (Linux: `wake_next_reader` in fs/pipe.c); a wait in epoll does not. So one
+    /// token more is read, and written back: that wakes the next in line.
+    fn read_woken(&self, bytes: &mut [u8]) -> io::Result<Option<usize>> {
+        let mut more = vec![0; bytes.len() + 1];
+        let Some(count) = self.read_now(&mut more)? else { return Ok(None) };
+        let (tokens, rest) = more[..count].split_at(count.min(bytes.len()));
+        if let Err(error) = self.release_many(rest) {
+            let _ = self.release_many(tokens);
+            return Err(error);
+        }
+        bytes[..tokens.len()].copy_from_slice(tokens);
+        Ok(Some(tokens.len()))
+    }
+
+    /// The same for one who goes without a token.
     fn wake_next(&self) -> io::Result<()> {
         if self.available()? > 0 {
             if let Some(token) = self.try_acquire()? {
@@ -110,8 +121,10 @@ impl Transport {
             match terminate::give(&self.write, left, |tokens| self.write_now(tokens)) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => left = &left[count..],
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.wait_for_room(*refused_since.get_or_insert_with(Instant::now))?;
+                Err(error) if would_block(&error) => {
+                    let since = refused_since.unwrap_or_else(Instant::now);
+                    self.wait_for_room(since)?;
+                    refused_since = Some(since);
                 }
                 Err(error) => return Err(error),
             }
@@ -135,8 +148,8 @@ impl Transport {
             }
             match read(&self.read, bytes) {
                 // Somebody who shares the file has set O_NONBLOCK.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    retry(|| sys::poll(&mut [sys::pollfd(&self.read, libc::POLLIN)], -1))?;
+                Err(error) if would_block(&error) => {
+                    poll(&self.read, libc::POLLIN, -1)?;
                 }
                 result => return result,
             }
@@ -152,7 +165,7 @@ impl Transport {
         });
         match result {
             Ok(count) => Ok(Some(count)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) if would_block(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -163,7 +176,7 @@ impl Transport {
         let (from, to) = sys::pipe()?;
         // splice takes its own flag for not blocking; a read right after poll could wait for ever, if another
         // process was quicker. One page is what the smallest pipe is sure to take.
-        match retry(|| sys::splice(self.read.as_fd(), to.as_fd(), bytes.len().min(4096)))? {
+        match retry(&mut || sys::splice(self.read.as_fd(), to.as_fd(), bytes.len().min(4096)))? {
             0 => Err(end_of_file()),
             count => read(&from, &mut bytes[..count]),
         }
@@ -173,7 +186,7 @@ impl Transport {
     /// there is no call that would not, short of setting a flag that others share.
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     fn read_shared_now(&self, bytes: &mut [u8]) -> io::Result<usize> {
-        match retry(|| sys::poll(&mut [sys::pollfd(&self.read, libc::POLLIN)], 0))? {
+        match poll(&self.read, libc::POLLIN, 0)? {
             0 => Err(io::ErrorKind::WouldBlock.into()),
             _ => read(&self.read, bytes),
         }
@@ -182,25 +195,25 @@ impl Transport {
     /// Writes what there is room for, without waiting.
     fn write_now(&self, tokens: &[u8]) -> io::Result<usize> {
         if !self.write_blocks.load(Ordering::Relaxed) {
-            return retry(|| (&self.write).write(tokens));
+            return write(&self.write, tokens);
         }
         // One by one: more than one could find room for a part only, and wait for the rest.
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        match retry(|| sys::write_byte_now(self.write.as_fd(), tokens[0])) {
+        match retry(&mut || sys::write_byte_now(self.write.as_fd(), tokens[0])) {
             Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EINVAL | libc::ENOSYS)) => {}
             result => return result,
         }
         // For poll a pipe has room once a whole page is free, so a write after it can't block.
-        match retry(|| sys::poll(&mut [sys::pollfd(&self.write, libc::POLLOUT)], 0))? {
+        match poll(&self.write, libc::POLLOUT, 0)? {
             0 => Err(io::ErrorKind::WouldBlock.into()),
-            _ => retry(|| (&self.write).write(&tokens[..1])),
+            _ => write(&self.write, &tokens[..1]),
         }
     }
 
     fn wait_for_room(&self, refused_since: Instant) -> io::Result<()> {
         let left = RELEASE_PATIENCE.saturating_sub(refused_since.elapsed());
         let left = i32::try_from(left.as_millis()).unwrap_or(i32::MAX);
-        let room = left > 0 && retry(|| sys::poll(&mut [sys::pollfd(&self.write, libc::POLLOUT)], left))? > 0;
+        let room = left > 0 && poll(&self.write, libc::POLLOUT, left)? > 0;
         if room {
             return Ok(());
         }
@@ -211,11 +224,23 @@ impl Transport {
     }
 }
 
+fn poll(file: &File, events: libc::c_short, timeout: libc::c_int) -> io::Result<usize> {
+    retry(&mut || sys::poll(&mut [sys::pollfd(file, events)], timeout))
+}
+
+fn write(mut file: &File, tokens: &[u8]) -> io::Result<usize> {
+    retry(&mut || file.write(tokens))
+}
+
 fn read(mut file: &File, bytes: &mut [u8]) -> io::Result<usize> {
-    match retry(|| file.read(bytes))? {
+    match retry(&mut || file.read(bytes))? {
         0 if !bytes.is_empty() => Err(end_of_file()),
         count => Ok(count),
     }
+}
+
+fn would_block(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
 }
 
 fn end_of_file() -> io::Error {

@@ -79,6 +79,7 @@ pub(super) fn set_cloexec(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
 
 /// Keeps descriptor `fd` from the program that is about to be executed, if it is a pipe. Async-signal-safe; for the
 /// child between fork and exec, where all numbers are copies.
+#[inline]
 pub(super) fn keep_pipe_back(fd: RawFd) {
     // 32-bit Android has st_mode and these constants in different sizes.
     #[allow(clippy::unnecessary_cast)]
@@ -177,6 +178,7 @@ pub(super) fn write_byte_now(to: BorrowedFd<'_>, byte: u8) -> io::Result<usize> 
 }
 
 /// Makes a FIFO that only this user can open.
+#[inline]
 pub(super) fn make_fifo(path: &std::ffi::CStr) -> io::Result<()> {
     // SAFETY: a string that ends with NUL.
     check(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }).map(drop)
@@ -202,6 +204,14 @@ pub(super) fn epoll_add(set: BorrowedFd<'_>, fd: BorrowedFd<'_>, events: c_int) 
     let mut event = libc::epoll_event { events: events as u32, u64: fd.as_raw_fd() as u64 };
     // SAFETY: one event, alive for the call.
     check(unsafe { libc::epoll_ctl(set.as_raw_fd(), libc::EPOLL_CTL_ADD, fd.as_raw_fd(), &mut event) }).map(drop)
+}
+
+/// Takes `fd` out of the set.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn epoll_delete(set: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> io::Result<()> {
+    let event = std::ptr::null_mut();
+    // SAFETY: this operation looks at no event.
+    check(unsafe { libc::epoll_ctl(set.as_raw_fd(), libc::EPOLL_CTL_DEL, fd.as_raw_fd(), event) }).map(drop)
 }
 
 /// Waits until something in the set is ready, for `timeout` milliseconds at most (-1: for ever).

@@ -2,7 +2,7 @@
 //!
 //! Used by `acquire_until` alone. On Linux the token's descriptor is put into an epoll set with `EPOLLEXCLUSIVE`, so
 //! that one token wakes one of all waiters on the machine (`poll` wakes all: measured 31.9 wake-ups a token with 32
-//! waiters). The set lives for one wait: an entry that stays is served first for ever and starves other processes.
+//! waiters). The entry lives for one wait: one that stays is served first for ever and starves other processes.
 //! Elsewhere, and where epoll can't be had, `poll` does, and is only slower.
 //!
 //! What it can't do: a process that is killed by SIGKILL between being woken and taking its token takes the wake-up with
@@ -26,13 +26,16 @@ pub(crate) struct Waker {
     signal: File,
     /// Where something is written to make `signal` readable; `None`: into `signal` itself (eventfd).
     trigger: Option<File>,
+    /// An epoll set with `signal` in it, where one thread waits again and again.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    set: Option<File>,
 }
 
 impl Waker {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(crate) fn new() -> io::Result<Waker> {
         match sys::eventfd() {
-            Ok(signal) => Ok(Waker { woken: AtomicBool::new(false), signal, trigger: None }),
+            Ok(signal) => Ok(Waker::with(signal, None)),
             // Some sandboxes know no eventfd.
             Err(_) => Waker::with_pipe(),
         }
@@ -45,7 +48,29 @@ impl Waker {
 
     pub(super) fn with_pipe() -> io::Result<Waker> {
         let (signal, trigger) = sys::pipe()?;
-        Ok(Waker { woken: AtomicBool::new(false), signal, trigger: Some(trigger) })
+        Ok(Waker::with(signal, Some(trigger)))
+    }
+
+    fn with(signal: File, trigger: Option<File>) -> Waker {
+        Waker {
+            woken: AtomicBool::new(false),
+            signal,
+            trigger,
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            set: None,
+        }
+    }
+
+    /// One that a thread of the library waits with, and nobody else: its waits share an epoll set, which saves three
+    /// system calls each. A fork's child would share it with its parent; but such a thread is not in the child.
+    pub(crate) fn for_one_thread() -> io::Result<Waker> {
+        #[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(unused_mut))]
+        let mut waker = Waker::new()?;
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            waker.set = new_set(Some(&waker)).ok();
+        }
+        Ok(waker)
     }
 
     /// Ends all waits that are under way, and all to come.
@@ -54,7 +79,7 @@ impl Waker {
         // sleeper watches `signal` and not the flag.
         if !self.woken.swap(true, Ordering::SeqCst) {
             let mut target = self.trigger.as_ref().unwrap_or(&self.signal);
-            let written = retry(|| target.write(&1u64.to_ne_bytes()));
+            let written = retry(&mut || target.write(&1u64.to_ne_bytes()));
             debug_assert!(written.is_ok(), "an empty counter or pipe takes eight bytes: {written:?}");
         }
     }
@@ -68,23 +93,33 @@ impl Waker {
 /// Sleeps until `tokens` may have one, `waker` was woken or `limit` is over. It may also return for nothing.
 pub(super) fn wait(tokens: BorrowedFd<'_>, waker: Option<&Waker>, limit: Option<Duration>) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    if let Ok(set) = exclusive_set(tokens, waker) {
-        // A signal ends the wait; the caller looks at the clock and comes back.
-        return interrupted_is_fine(sys::epoll_wait(set.as_fd(), milliseconds(limit)));
+    if let Some(result) = wait_exclusively(tokens, waker, limit) {
+        return result;
     }
     let mut fds = vec![sys::pollfd(&tokens, libc::POLLIN)];
     fds.extend(waker.map(|waker| sys::pollfd(&waker.signal, libc::POLLIN)));
     interrupted_is_fine(sys::poll(&mut fds, milliseconds(limit)).map(drop))
 }
 
-/// EPERM: a file that epoll does not know; ENOSPC: the user's limit of watches; EMFILE.
+/// `None`: by epoll it can't be done. EPERM: a file that epoll does not know; ENOSPC: the user's limit of watches; EMFILE.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn exclusive_set(tokens: BorrowedFd<'_>, waker: Option<&Waker>) -> io::Result<File> {
+fn wait_exclusively(tokens: BorrowedFd<'_>, waker: Option<&Waker>, limit: Option<Duration>) -> Option<io::Result<()>> {
+    let kept = waker.and_then(|waker| waker.set.as_ref());
+    let new = if kept.is_none() { Some(new_set(waker).ok()?) } else { None };
+    let set = kept.or(new.as_ref())?.as_fd();
+    sys::epoll_add(set, tokens, libc::EPOLLIN | libc::EPOLLEXCLUSIVE).ok()?;
+    // A signal ends the wait; the caller looks at the clock and comes back.
+    let waited = interrupted_is_fine(sys::epoll_wait(set, milliseconds(limit)));
+    let removed = if kept.is_some() { sys::epoll_delete(set, tokens) } else { Ok(()) };
+    Some(waited.and(removed))
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn new_set(waker: Option<&Waker>) -> io::Result<File> {
     let set = sys::epoll_create()?;
     if let Some(waker) = waker {
         sys::epoll_add(set.as_fd(), waker.signal.as_fd(), libc::EPOLLIN)?;
     }
-    sys::epoll_add(set.as_fd(), tokens, libc::EPOLLIN | libc::EPOLLEXCLUSIVE)?;
     Ok(set)
 }
 
@@ -104,7 +139,9 @@ fn interrupted_is_fine(result: io::Result<()>) -> io::Result<()> {
 }
 
 /// Calls again what a signal has interrupted.
-pub(super) fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+// Inline for speed: every move goes through it.
+#[inline]
+pub(super) fn retry(call: &mut dyn FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
         match call() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,

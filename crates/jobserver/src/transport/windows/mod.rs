@@ -184,6 +184,10 @@ impl Waker {
         Ok(Waker { woken: AtomicBool::new(false), event: sys::create_event()? })
     }
 
+    pub(crate) fn for_one_thread() -> io::Result<Waker> {
+        Waker::new()
+    }
+
     pub(crate) fn is_woken(&self) -> bool {
         self.woken.load(Ordering::SeqCst)
     }
