@@ -11,15 +11,18 @@ mod api;
 mod bench;
 mod clients;
 mod context;
+mod coverage;
 mod downstreams;
 mod fuzz;
 mod mixed;
 mod real_builds;
 mod root;
+mod sanitize;
 mod targets;
 mod test;
 mod upstream;
 mod upstream_tests;
+mod valgrind;
 
 /// Checks and chores of this repository.
 #[derive(Parser)]
@@ -57,6 +60,12 @@ enum Chore {
     CheckTargets,
     /// Fuzz the parsers, a minute each.
     Fuzz,
+    /// Run the stress tests under ThreadSanitizer.
+    Sanitize,
+    /// Run the examples under valgrind.
+    Valgrind,
+    /// Measure how much of the library its tests run.
+    Coverage,
     /// Measure the library beside `jobserver` 0.1.35.
     Bench(bench::Options),
     /// Build examples/mixed as the README says, and fail if ever more jobs ran than slots.
@@ -84,6 +93,9 @@ fn run(args: Args) -> anyhow::Result<()> {
         Chore::Downstreams { all: true } => downstreams::run(&context).and_then(|()| real_builds::run(&context)),
         Chore::CheckTargets => targets::run(&context),
         Chore::Fuzz => fuzz::run(&context),
+        Chore::Sanitize => sanitize::run(&context),
+        Chore::Valgrind => valgrind::run(&context),
+        Chore::Coverage => coverage::run(&context),
         Chore::Bench(options) => bench::run(&context, &options),
         Chore::Mixed => mixed::run(&context),
     }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{ensure, Context as _, Result};
 
 use crate::context::Context;
-use crate::{api, clients, downstreams, fuzz, mixed, real_builds, targets, upstream_tests};
+use crate::{api, clients, downstreams, fuzz, mixed, real_builds, sanitize, targets, upstream_tests, valgrind};
 
 /// Runs all of it; with `all` also what takes longer than a person waits.
 pub(crate) fn run(context: &Context, all: bool) -> Result<()> {
@@ -35,6 +35,8 @@ pub(crate) fn run(context: &Context, all: bool) -> Result<()> {
         steps.step("downstreams: zstd-sys, libgit2-sys, cargo", || real_builds::run(context))?;
         steps.step("other targets", || targets::run(context))?;
         steps.step("fuzzing", || fuzz::run(context))?;
+        steps.step("examples under valgrind", || valgrind::run(context))?;
+        steps.step("ThreadSanitizer", || sanitize::run(context))?;
     }
     println!("\n{} steps passed, 0 failed, in {} s", steps.passed, start.elapsed().as_secs());
     Ok(())

@@ -203,6 +203,33 @@ impl Client {
         client.map_err(|(inner, auth)| ConnectError { inner, auth, variable: found.map(|(name, _)| name) })
     }
 
+    /// Joins the jobserver that `auth` names, as [`connect`](Client::connect) joins that of the environment: for programs
+    /// that are told of one in another way.
+    ///
+    /// ```
+    /// use jobserver::{Auth, Client, Server};
+    ///
+    /// # #[cfg(unix)] {
+    /// let server = Server::builder().slots(2).fifo().build()?;
+    /// let auth = Auth::Fifo(server.path().unwrap().to_path_buf());
+    /// assert!(Client::connect_to(&auth).unwrap().try_acquire()?.is_some());
+    /// # }
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Nothing is there, it is no jobserver, or it can't be opened.
+    ///
+    /// # Platform behaviour
+    ///
+    /// As [`connect`](Client::connect).
+    #[inline]
+    pub fn connect_to(auth: &Auth) -> Result<Client, FromEnvError> {
+        let opened = Transport::open(auth, Access::Checked);
+        opened.map(Client::on).map_err(|inner| FromEnvError { inner })
+    }
+
     /// The first client that can be had, with its variable; else the first reason why not, with its variable.
     #[allow(clippy::type_complexity)]
     fn from_environment(

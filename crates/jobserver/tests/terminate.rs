@@ -370,7 +370,7 @@ fn tokens_that_come_back_wake_others_and_not_the_threads_that_end() {
         let client = joined();
         let _held = client.acquire().unwrap();
         thread::scope(|scope| {
-            for _ in 0..4 {
+            for _ in 0..16 {
                 scope.spawn(|| client.acquire().unwrap().drop_without_releasing());
             }
             thread::sleep(Duration::from_millis(3));

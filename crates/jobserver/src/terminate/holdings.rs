@@ -29,9 +29,10 @@ pub(super) struct Account {
 static ASLEEP: AtomicUsize = AtomicUsize::new(0);
 static AWAKE: AtomicUsize = AtomicUsize::new(0);
 
-/// So many wake-ups in a row that brought no thread of ours out of its sleep went to others. Each time, a thread of ours
-/// would have to look in the very microsecond in which the token is out of the pipe.
-const IN_VAIN: u32 = 4;
+/// So many wake-ups in a row, besides one for each thread of ours that may be awake without having run yet, and none of
+/// ours came out of its sleep: they went to others. Each time, a thread of ours would have to look in the very
+/// microsecond in which the token is out of the pipe.
+const IN_VAIN: usize = 4;
 
 pub(crate) struct Asleep(());
 
@@ -134,9 +135,10 @@ impl Account {
             return;
         }
         let mut awake = AWAKE.load(Ordering::SeqCst);
+        let asleep = |awake| ASLEEP.load(Ordering::SeqCst).wrapping_sub(awake);
         let mut in_vain = 0;
         // The one that this handler has interrupted in its sleep never comes out of it.
-        while ASLEEP.load(Ordering::SeqCst) != awake && in_vain < IN_VAIN && sys::move_in_place(spare, pool) {
+        while asleep(awake) > 0 && in_vain < asleep(awake) + IN_VAIN && sys::move_in_place(spare, pool) {
             sys::wait_for_wake_ups();
             let now = AWAKE.load(Ordering::SeqCst);
             in_vain = if now == awake { in_vain + 1 } else { 0 };
