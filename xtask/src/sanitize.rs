@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{ensure, Context as _, Result};
 use xshell::cmd;
 
-use crate::context::Context;
+use crate::context::{write, Context};
 use crate::root;
 
 const PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "libclang-rt-22-dev"];
@@ -25,7 +25,8 @@ const RUNTIME: &str = "/usr/lib/llvm-22/lib/clang/22/lib/linux/libclang_rt.tsan-
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Those that have many threads at work; what loom models is not among them.
-const TESTS: [&str; 6] = ["slots", "slots_terminate", "ending_waits", "futures", "waiting", "terminate"];
+const TESTS: [&str; 7] =
+    ["slots", "slots_terminate", "ending_waits", "futures", "waiting", "terminate", "terminate_wakes"];
 
 /// Those that ask what happens inside a signal handler. ThreadSanitizer puts a handler of its own before each, which
 /// blocks all signals and calls the real one later, at the next call that waits: a signal that is raised in a handler
@@ -62,6 +63,7 @@ pub(crate) fn run(context: &Context) -> Result<()> {
             .env("CARGO_TARGET_DIR", dir.join("target"))
     };
     cargo(15, &["--quiet", "--no-run"]).run()?;
+    control(context, &dir, &flags)?;
 
     let reports = dir.join("reports");
     if reports.exists() {
@@ -80,6 +82,36 @@ pub(crate) fn run(context: &Context) -> Result<()> {
     passed?;
     let version = cmd!(context.sh, "/usr/bin/rustc --version").read()?;
     println!("no race in the unit tests, {}, but for {}; {version}", TESTS.join(", "), NOT_UNDER_IT.join(", "));
+    Ok(())
+}
+
+/// A program that has a race, to see that one would be seen.
+const RACE: &str = "static mut COUNT: u32 = 0;
+fn main() {
+    let other = std::thread::spawn(|| unsafe { COUNT += 1 });
+    unsafe { COUNT += 1 };
+    other.join().unwrap();
+}
+";
+
+fn control(context: &Context, dir: &Path, flags: &[&str]) -> Result<()> {
+    let package = dir.join("control");
+    let manifest = "[package]\nname = \"control\"\nversion = \"0.0.0\"\nedition = \"2021\"\n\n[workspace]\n";
+    write(&package.join("Cargo.toml"), manifest)?;
+    write(&package.join("src/main.rs"), RACE)?;
+    let manifest = package.join("Cargo.toml").display().to_string();
+    let run = ["run", "--quiet", "-Zbuild-std", "--target", TARGET, "--manifest-path", &manifest];
+    let said = context
+        .bounded(5, "/usr/bin/cargo")
+        .args(run)
+        .env("PATH", "/usr/bin:/bin")
+        .env("RUSTC", "/usr/bin/rustc")
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTFLAGS", flags.join(" "))
+        .env("CARGO_TARGET_DIR", dir.join("target"))
+        .ignore_status()
+        .read_stderr()?;
+    ensure!(said.contains("ThreadSanitizer: data race"), "a race that is there was not reported: {said}");
     Ok(())
 }
 

@@ -23,6 +23,12 @@ use crate::transport::Token;
 /// # drop(one);
 /// # std::io::Result::Ok(())
 /// ```
+///
+/// # Platform behaviour
+///
+/// Where a pipe is shared and can't be opened anew (another user's; macOS and the BSDs: an inherited one, and a pool of
+/// one's own after [`Client::configure`]), tokens are given back one by one: several at once could block half-way. On
+/// Windows one call gives all back, and each is taken by a call of its own.
 #[must_use = "dropped tokens go back at once"]
 pub struct Batch {
     pool: Arc<Pool>,

@@ -19,7 +19,8 @@ const CLOSURE_PATIENCE: Duration = Duration::from_secs(1);
 ///
 /// Requests that were not served are forgotten, and a token that arrives too late goes back. When the drop is over, so
 /// are the closure and the thread's client: the system may still be busy with removing the thread itself, for which
-/// nobody has to wait. (A closure that does not return is waited for one second.)
+/// nobody has to wait. (A closure that does not return is waited for one second, and so is a token
+/// that can't be given back.)
 #[derive(Debug)]
 pub struct HelperThread {
     shared: Arc<Shared>,

@@ -361,3 +361,12 @@ fn slots_can_be_sent_and_shared() {
     shareable::<Slots>();
     shareable::<Slot>();
 }
+
+#[test]
+fn the_implicit_slot_is_in_use_as_long_as_its_slot_lives() {
+    let client = Client::new(0).unwrap();
+    let slot = Slots::new(client.clone()).acquire().unwrap();
+    assert!(Slots::new(client.clone()).try_acquire().unwrap().is_none(), "it was handed out twice");
+    drop(slot);
+    assert!(Slots::new(client).try_acquire().unwrap().is_some());
+}

@@ -2,9 +2,9 @@
 //! process, and the one that its leader has just read. The implicit slot is not among them.
 #![cfg(unix)]
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -39,14 +39,7 @@ fn assert_all_are_back(server: &Server, what: &str) {
 fn start(name: &str, role: &str, server: &Server) -> Child {
     let mut command = process::me(name, role);
     server.join_make(&mut command).unwrap();
-    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut output = BufReader::new(child.stdout.take().unwrap());
-    let mut line = String::new();
-    while !line.ends_with("ready\n") {
-        line.clear();
-        assert_ne!(output.read_line(&mut line).unwrap(), 0, "{role} ended before it was ready");
-    }
-    child
+    process::start_ready(&mut command)
 }
 
 /// Eight threads that take slots in all the ways there are. A number as the role: the process ends itself so many

@@ -2,36 +2,22 @@
 #![cfg(unix)]
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jobserver::{Client, Server};
+use testkit::chance::Chance;
 use testkit::process;
 
+#[allow(dead_code)]
 #[path = "terminate/sys.rs"]
 mod sys;
 
 use sys::{SIGHUP, SIGINT, SIGTERM};
-
-/// For waits that end by themselves on any machine.
-const BOUND: Duration = Duration::from_secs(60);
-
-/// xorshift, so that a run can be told from another by its seed.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
 
 /// A pool on a FIFO or on a pipe, and children that join it.
 fn server(slots: usize, fifo: bool) -> Server {
@@ -43,21 +29,7 @@ fn server(slots: usize, fifo: bool) -> Server {
 fn start(name: &str, role: &str, server: &Server) -> Child {
     let mut command = process::me(name, role);
     server.join_make(&mut command).unwrap();
-    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut output = BufReader::new(child.stdout.take().unwrap());
-    let mut line = String::new();
-    while !line.ends_with("ready\n") {
-        line.clear();
-        assert_ne!(output.read_line(&mut line).unwrap(), 0, "{role} ended before it was ready");
-    }
-    child
-}
-
-/// Said by the child once it is what its role says.
-fn ready() {
-    let mut output = std::io::stdout();
-    writeln!(output, "\nready").unwrap();
-    output.flush().unwrap();
+    process::start_ready(&mut command)
 }
 
 fn status(child: Child) -> ExitStatus {
@@ -122,7 +94,7 @@ fn five_hundred_kills(name: &str, fifo: bool) {
         let client = joined();
         thread::spawn(|| {
             thread::sleep(Duration::from_millis(1));
-            ready();
+            process::ready();
         });
         return move_tokens_for_ever(&client);
     }
@@ -158,7 +130,7 @@ fn two_different_signals_at_once_cost_no_token() {
     const NAME: &str = "two_different_signals_at_once_cost_no_token";
     if process::role().is_some() {
         let client = joined();
-        thread::spawn(ready);
+        thread::spawn(process::ready);
         return move_tokens_for_ever(&client);
     }
     let server = server(5, true);
@@ -221,7 +193,7 @@ fn an_earlier_handler_runs_and_says_how_the_process_ends() {
         sys::handle(SIGINT, raises_another);
         let client = joined();
         let _held = client.acquire().unwrap();
-        thread::spawn(ready);
+        thread::spawn(process::ready);
         return move_tokens_for_ever(&client);
     }
     let server = server(5, true);
@@ -270,7 +242,7 @@ fn a_process_that_outlives_its_signal_goes_on_with_a_count_that_is_right() {
         let _held = client.acquire().unwrap();
         let byte = client.acquire().unwrap().into_raw();
         let _from_elsewhere = client.from_raw(byte);
-        ready();
+        process::ready();
         // The handler of SIGHUP was to be called once.
         wait_for_the_end();
     }
@@ -295,7 +267,7 @@ fn a_slot_that_was_given_away_and_a_pool_that_is_gone_are_counted_right() {
         gone.acquire_raw().unwrap();
         drop(gone);
         let _others = [0, 1, 2, 3, 4].map(|name| File::create(format!("{folder}/{name}")).unwrap());
-        ready();
+        process::ready();
         wait_for_the_end();
     }
     let server = server(5, true);
@@ -328,7 +300,7 @@ fn signals_are_left_alone_unless_asked_and_ignored_ones_always() {
             assert_eq!(sys::caught_signals(), caught);
             assert_eq!(caught & (sys::bit(SIGINT) | sys::bit(SIGTERM)), 0);
         }
-        ready();
+        process::ready();
         wait_for_the_end();
     }
     for (role, missing) in [("asks", 0), ("asks not", 1)] {
@@ -361,39 +333,4 @@ fn a_child_between_fork_and_exec_gives_nothing_back_that_its_parent_holds() {
     server.join_make(&mut command).unwrap();
     process::output(&mut command);
     assert_all_are_back(&server, "forks");
-}
-
-#[test]
-fn tokens_that_come_back_wake_others_and_not_the_threads_that_end() {
-    const NAME: &str = "tokens_that_come_back_wake_others_and_not_the_threads_that_end";
-    if process::role().is_some() {
-        let client = joined();
-        let _held = client.acquire().unwrap();
-        thread::scope(|scope| {
-            for _ in 0..16 {
-                scope.spawn(|| client.acquire().unwrap().drop_without_releasing());
-            }
-            thread::sleep(Duration::from_millis(3));
-            ready();
-        });
-        return;
-    }
-    for fifo in [true, false] {
-        let server = server(2, fifo);
-        for round in 0..40 {
-            // Those that end were there first, so the token is offered to them first.
-            let child = start(NAME, "waits", &server);
-            let client = server.client();
-            let waiter = thread::spawn(move || {
-                let start = Instant::now();
-                drop(client.acquire_timeout(BOUND).unwrap().expect("the token came back"));
-                start.elapsed()
-            });
-            thread::sleep(Duration::from_millis(2));
-            sys::kill(&child, SIGTERM);
-            assert_eq!(status(child).signal(), Some(SIGTERM));
-            assert!(waiter.join().unwrap() < BOUND, "round {round}: asleep beside a free token");
-            assert_all_are_back(&server, "waits");
-        }
-    }
 }

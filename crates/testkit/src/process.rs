@@ -1,5 +1,6 @@
 //! Child processes of a test that must not hang it.
 
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,6 +27,25 @@ pub fn without_jobserver(command: &mut Command) {
     for name in ["CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS", "MAKELEVEL"] {
         command.env_remove(name);
     }
+}
+
+/// Starts a process that says [`ready`] on its standard output, and waits for that.
+pub fn start_ready(command: &mut Command) -> Child {
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.ends_with("ready\n") {
+        line.clear();
+        assert_ne!(output.read_line(&mut line).unwrap(), 0, "{command:?} ended before it was ready");
+    }
+    child
+}
+
+/// Said by a process once it is what its role says: [`start_ready`].
+pub fn ready() {
+    let mut output = std::io::stdout();
+    writeln!(output, "\nready").unwrap();
+    output.flush().unwrap();
 }
 
 /// Runs a command that must succeed and returns what it printed on standard output.

@@ -36,7 +36,7 @@ pub(crate) fn run(rounds: usize) {
         let fair = if threads == 64 { Must::ValueAtLeast(0.9) } else { Must::Nothing };
         let rows = [
             Row::ns(format!("Slots, {name}: a pair"), must),
-            Row::ns(format!("Slots, {name}: processor time of a pair"), Must::Nothing),
+            Row::ns(format!("Slots, {name}: processor time of a pair"), Must::Noise),
             Row::number(format!("Slots, {name}: Jain"), "", fair),
         ];
         let rows = rows.map(|row| if matches!(row.must, Must::Ratio(_)) { row.headline() } else { row });

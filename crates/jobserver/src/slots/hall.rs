@@ -101,21 +101,24 @@ type Guard<'a, S> = MutexGuard<'a, Inside<<S as Source>::Waker>>;
 impl<S: Source> Doors<S> {
     /// `own` rights that never leave, and those of `source`.
     pub(crate) fn new(own: usize, source: Option<S>) -> Doors<S> {
-        let hall = Arc::new(Hall {
-            inside: Mutex::new(Inside { state: State::new(own, source.is_some()), waker: None }),
-            coming: AtomicBool::new(false),
-            lanes: std::array::from_fn(|_| Lane::new()),
-            source,
-        });
+        Doors::of(Arc::new(Hall::new(own, source)))
+    }
+
+    /// Those of a hall that is there already.
+    pub(crate) fn of(hall: Arc<Hall<S>>) -> Doors<S> {
         Doors(std::array::from_fn(|lane| Arc::new(Door { hall: hall.clone(), lane })))
     }
 
+    pub(crate) fn hall(&self) -> &Arc<Hall<S>> {
+        &self.0[0].hall
+    }
+
     pub(crate) fn source(&self) -> Option<&S> {
-        self.0[0].hall.source.as_ref()
+        self.hall().source.as_ref()
     }
 
     pub(crate) fn in_use(&self) -> usize {
-        let hall = &self.0[0].hall;
+        let hall = self.hall();
         let inside = hall.enter();
         let count = inside.state.in_use();
         hall.finish_quietly(inside, Todo::nothing());
@@ -177,6 +180,15 @@ impl<S: Source> Right<S> {
 }
 
 impl<S: Source> Hall<S> {
+    fn new(own: usize, source: Option<S>) -> Hall<S> {
+        Hall {
+            inside: Mutex::new(Inside { state: State::new(own, source.is_some()), waker: None }),
+            coming: AtomicBool::new(false),
+            lanes: std::array::from_fn(|_| Lane::new()),
+            source,
+        }
+    }
+
     fn take_now(&self) -> io::Result<Option<Turn>> {
         let mut inside = self.enter();
         let taken = inside.state.take();
@@ -222,11 +234,11 @@ impl<S: Source> Hall<S> {
                         Err(error) => return self.leave(inside, id).map(Some).ok_or(error),
                     }
                 }
+                Look::Sleep if left == Some(Duration::ZERO) => return Ok(self.leave(inside, id)),
                 Look::Sleep => {
                     self.coming.store(inside.state.is_called(), Ordering::SeqCst);
                     inside = match left {
                         None => bell.wait(inside).unwrap_or_else(PoisonError::into_inner),
-                        Some(Duration::ZERO) => return Ok(self.leave(inside, id)),
                         Some(left) => bell.wait_timeout(inside, left).unwrap_or_else(PoisonError::into_inner).0,
                     };
                     self.collect(&mut inside);
@@ -278,6 +290,7 @@ impl<S: Source> Hall<S> {
     /// Lets the state go and does what it asks for.
     fn finish(&self, inside: Guard<'_, S>, todo: Todo<Arc<Condvar>>) -> io::Result<()> {
         let waker = inside.waker.clone().filter(|_| todo.interrupt);
+        debug_assert!(!self.coming.load(Ordering::SeqCst), "a right may lie in a lane that nobody searches");
         self.coming.store(inside.state.is_called(), Ordering::SeqCst);
         drop(inside);
         let given = match &self.source {

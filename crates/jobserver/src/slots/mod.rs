@@ -117,12 +117,15 @@ impl Slots {
     pub fn new(client: Client) -> Slots {
         let pool = client.pool.clone();
         let mut known = pool.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let doors = known.upgrade().and_then(|doors| doors.downcast().ok()).unwrap_or_else(|| {
-            let doors = Arc::new(Doors::new(1, Some(Pool::new(client))));
-            let any: Arc<dyn Any + Send + Sync> = doors.clone();
-            *known = Arc::downgrade(&any);
+        // A slot alone keeps its hall, and with it the count of the implicit slot.
+        let hall = known.upgrade().and_then(|hall| hall.downcast().ok());
+        let doors = hall.map(Doors::of).unwrap_or_else(|| {
+            let doors = Doors::new(1, Some(Pool::new(client)));
+            let hall: Arc<dyn Any + Send + Sync> = doors.hall().clone();
+            *known = Arc::downgrade(&hall);
             doors
         });
+        let doors = Arc::new(doors);
         Slots { doors, error: None }
     }
 

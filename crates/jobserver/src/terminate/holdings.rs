@@ -127,7 +127,8 @@ impl Account {
     /// A token that is written wakes one of all who sleep, and if that is a thread of ours it ends with the process,
     /// while others sleep on beside a free token. So it is written again until none of ours can be in the way. How often
     /// can't be known beforehand: one that is woken and finds the token just out of the pipe sleeps on, inside the
-    /// kernel, and is woken again. What counts is whether threads come out of their sleep; they stop at the door.
+    /// kernel, and is woken again. What counts is whether threads come out of their sleep; they stop at the door. It takes
+    /// 0.2 ms for each thread that sleeps here, and for [`IN_VAIN`] more.
     #[inline]
     fn wake_others(&self, pool: RawFd) {
         let spare = self.spare.load(Ordering::SeqCst);

@@ -1,7 +1,7 @@
 //! Signals and `atexit`: the handler, and the system calls that it and the moves make.
 //!
-//! Everything that [`on_signal`] reaches is async-signal-safe: atomics, `getpid`, `poll`, `read`, `write`, `sigaction`,
-//! `pthread_sigmask`, `raise`, `clock_gettime` (POSIX.1-2008, "Signal Concepts").
+//! Everything that [`on_signal`] reaches is async-signal-safe: atomics, `getpid`, `poll`, `nanosleep`, `read`, `write`,
+//! `sigaction`, `sigemptyset`, `sigaddset`, `pthread_sigmask`, `raise`, `clock_gettime` (POSIX.1-2008, "Signal Concepts").
 
 use std::io;
 use std::mem::MaybeUninit;

@@ -6,7 +6,8 @@
 //! Elsewhere, and where epoll can't be had, `poll` does, and is only slower.
 //!
 //! What it can't do: a process that is killed by SIGKILL between being woken and taking its token takes the wake-up with
-//! it, and the token lies there until the next one is written. A blocked `read` hands the wake-up on even then.
+//! it, and the token lies there until the next one is written. A blocked `read` hands the wake-up on even then. Between
+//! being woken and handing the wake-up on, it may hold one token more than it wants, for some microseconds.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -22,6 +23,8 @@ use super::sys;
 #[derive(Debug)]
 pub(crate) struct Waker {
     woken: AtomicBool,
+    /// The process that made it: a fork's child shares the signal, and must not wake its parent's threads by it.
+    process: u32,
     /// Readable once woken; nobody ever reads it.
     signal: File,
     /// Where something is written to make `signal` readable; `None`: into `signal` itself (eventfd).
@@ -54,6 +57,7 @@ impl Waker {
     fn with(signal: File, trigger: Option<File>) -> Waker {
         Waker {
             woken: AtomicBool::new(false),
+            process: std::process::id(),
             signal,
             trigger,
             #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -62,7 +66,7 @@ impl Waker {
     }
 
     /// One that a thread of the library waits with, and nobody else: its waits share an epoll set, which saves three
-    /// system calls each. A fork's child would share it with its parent; but such a thread is not in the child.
+    /// system calls each. A fork's child shares it with its parent, and does not use it: such a thread is not in the child.
     pub(crate) fn for_one_thread() -> io::Result<Waker> {
         #[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(unused_mut))]
         let mut waker = Waker::new()?;
@@ -77,7 +81,7 @@ impl Waker {
     pub(crate) fn wake(&self) {
         // Only the first writes, so nothing ever fills up; and it has written before anyone can sleep again, since a
         // sleeper watches `signal` and not the flag.
-        if !self.woken.swap(true, Ordering::SeqCst) {
+        if !self.woken.swap(true, Ordering::SeqCst) && std::process::id() == self.process {
             let mut target = self.trigger.as_ref().unwrap_or(&self.signal);
             let written = retry(&mut || target.write(&1u64.to_ne_bytes()));
             debug_assert!(written.is_ok(), "an empty counter or pipe takes eight bytes: {written:?}");
