@@ -18,6 +18,7 @@ mod mixed;
 mod real_builds;
 mod root;
 mod sanitize;
+mod simulate;
 mod targets;
 mod test;
 mod upstream;
@@ -70,6 +71,8 @@ enum Chore {
     Bench(bench::Options),
     /// Build examples/mixed as the README says, and fail if ever more jobs ran than slots.
     Mixed,
+    /// Run the pool's scheduler under thousands of simulated clients; fail if a target is missed.
+    Simulate,
 }
 
 fn main() -> ExitCode {
@@ -98,5 +101,6 @@ fn run(args: Args) -> anyhow::Result<()> {
         Chore::Coverage => coverage::run(&context),
         Chore::Bench(options) => bench::run(&context, &options),
         Chore::Mixed => mixed::run(&context),
+        Chore::Simulate => simulate::run(&context),
     }
 }

@@ -1,6 +1,7 @@
 //! The arguments, and nothing else.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -15,6 +16,8 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Action {
     Run(Run),
+    Serve(Serve),
+    Status(Status),
 }
 
 /// Run a command under a pool of job slots.
@@ -35,6 +38,23 @@ pub(crate) struct Run {
     #[arg(long, value_enum, default_value_t)]
     pub(crate) style: Style,
 
+    /// Take the slots from the pool that is served from DIR [default: the one at $JOBSERVER_POOL,
+    /// $XDG_RUNTIME_DIR/jobserver or /run/jobserver, if there is one]
+    #[arg(long, value_name = "DIR", conflicts_with = "no_pool")]
+    pub(crate) pool: Option<PathBuf>,
+
+    /// Make a pool of its own, whether or not one is served
+    #[arg(long)]
+    pub(crate) no_pool: bool,
+
+    /// What the command is called in `status` [default: its file name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+
+    /// Start at once, even if all slots of the pool are in use
+    #[arg(long)]
+    pub(crate) now: bool,
+
     /// The command and its arguments. Leave out its own -jN: with one, make and ninja go their own way
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
@@ -42,13 +62,57 @@ pub(crate) struct Run {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Style {
-    /// Pipe if the make that will be used is older than 4.4, else fifo
+    /// Pipe if the make that will be used is older than 4.4; else tracked, or fifo where that can't be had
     #[default]
     Auto,
+    /// A named pipe for each process, so that the tokens of one that is killed come back (Linux, with FUSE)
+    Tracked,
     /// A named pipe: make 4.4, ninja 1.13, gcc 14 and later; cargo, rustc
     Fifo,
     /// Two inherited descriptors: make and gcc of any age; cargo, rustc
     Pipe,
+}
+
+/// Serve a pool of job slots to all builds of a user, or of the machine.
+///
+/// Every `jobserver run` takes its slots from it, as long as it is there; one that ends gives back all it had, however it
+/// ends. Root serves the machine's pool: each user sees and uses it, and nobody sees another's builds.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// How many jobs may run at once, of all builds together [default: one a processor]
+    #[arg(short, long, value_name = "N", value_parser = slots)]
+    pub(crate) jobs: Option<usize>,
+
+    /// Where the pool is [default: $XDG_RUNTIME_DIR/jobserver; for root /run/jobserver]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+
+    /// How the tools reach the pool: tracked, or fifo where FUSE can't be had
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) style: ServeStyle,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ServeStyle {
+    /// Tracked, or fifo where that can't be had
+    #[default]
+    Auto,
+    /// A named pipe for each process
+    Tracked,
+    /// A named pipe for each build
+    Fifo,
+}
+
+/// Show who holds the slots of a pool.
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// The pool that is served from DIR [default: as for run]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) pool: Option<PathBuf>,
+
+    /// Write one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 const EXAMPLES: &str = "Example: jobserver run -j4 -- make all";

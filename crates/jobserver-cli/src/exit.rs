@@ -22,6 +22,12 @@ pub(crate) fn of_command(status: ExitStatus) -> u8 {
     }
 }
 
+/// A signal came before there was a command that it could have ended.
+#[cfg(unix)]
+pub(crate) fn of_signal(signal: Option<i32>) -> u8 {
+    signal.map_or(OURS, |signal| 128 + signal as u8)
+}
+
 /// Why the command did not start.
 #[cfg(unix)]
 pub(crate) fn of_failed_start(error: &io::Error) -> u8 {

@@ -4,17 +4,21 @@
 //! Slots are never created inside an inherited jobserver. Where one is named but can't be reached, make itself would run
 //! one job at a time; without a width from the user so do we, and say so.
 
+use std::path::PathBuf;
 use std::thread;
 
 use jobserver::{Client, ConnectError, FromEnvErrorKind};
 
 use crate::cli;
 use crate::report::say;
+use crate::serving;
 use crate::style::{self, Style};
 
 pub(crate) enum Plan {
     /// A pool of our own.
     Own { slots: usize, style: Style },
+    /// A lease of the pool that is served from there, for `cap` jobs at most.
+    Lease { directory: PathBuf, cap: Option<usize>, style: Style },
     /// The command joins the inherited jobserver by itself.
     Join(Client),
     /// The command gets a pool that is filled from the inherited jobserver: to keep to a width (`jobs`), or because its
@@ -28,14 +32,22 @@ impl Plan {
     pub(crate) fn jobs_alone(&self) -> usize {
         match *self {
             Plan::Own { slots, .. } => slots,
+            Plan::Lease { cap, .. } => cap.unwrap_or(1),
             Plan::Join(_) | Plan::Draw { .. } => 1,
         }
     }
 }
 
 pub(crate) fn make(args: &cli::Run) -> Plan {
+    if let Some(directory) = &args.pool {
+        return Plan::Lease { directory: directory.clone(), cap: args.jobs, style: choose(args) };
+    }
     match Client::connect() {
         Ok(client) => inside(client, args),
+        Err(error) if is_expected(&error) && !args.no_pool => match serving::find() {
+            Some(directory) => Plan::Lease { directory, cap: args.jobs, style: choose(args) },
+            None => Plan::Own { slots: own_slots(args, &error), style: choose(args) },
+        },
         Err(error) => {
             let slots = own_slots(args, &error);
             Plan::Own { slots, style: choose(args) }
@@ -50,7 +62,11 @@ fn inside(client: Client, args: &cli::Run) -> Plan {
     if args.jobs.is_none() && as_it_is {
         return Plan::Join(client);
     }
-    let style = choose(args);
+    let style = match choose(args) {
+        // Whose tokens these are is known to the inherited pool, or to nobody.
+        Style::Tracked => Style::Fifo,
+        style => style,
+    };
     if args.jobs.is_none() && inherited == Some(style) {
         return Plan::Join(client);
     }
@@ -62,11 +78,7 @@ fn choose(args: &cli::Run) -> Style {
 }
 
 fn own_slots(args: &cli::Run, error: &ConnectError) -> usize {
-    let none_expected = matches!(
-        error.kind(),
-        FromEnvErrorKind::NoEnvVar | FromEnvErrorKind::NoJobserver | FromEnvErrorKind::Unsupported
-    );
-    match (none_expected, args.jobs) {
+    match (is_expected(error), args.jobs) {
         (true, Some(jobs)) => jobs,
         (true, None) => thread::available_parallelism().map_or_else(
             |error| {
@@ -84,4 +96,10 @@ fn own_slots(args: &cli::Run, error: &ConnectError) -> usize {
             1
         }
     }
+}
+
+/// Whether no jobserver is named at all.
+fn is_expected(error: &ConnectError) -> bool {
+    use FromEnvErrorKind::{NoEnvVar, NoJobserver, Unsupported};
+    matches!(error.kind(), NoEnvVar | NoJobserver | Unsupported)
 }

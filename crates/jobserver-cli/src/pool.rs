@@ -8,15 +8,18 @@ use std::process::Command;
 
 use jobserver::{Client, MakeFlags, Server};
 
+use crate::leased::Leased;
 use crate::nested::Nested;
 use crate::plan::Plan;
 use crate::report::{say, Account};
 use crate::style::{self, Style};
+use crate::words::Words;
 
 pub(crate) enum Pool {
     Own(Server),
     Inherited(Client),
     Nested(Nested),
+    Leased(Box<Leased>),
     /// None could be had: each tool is told the width.
     Without {
         jobs: usize,
@@ -24,15 +27,52 @@ pub(crate) enum Pool {
 }
 
 impl Pool {
-    /// Makes the pool and lets `command` join it.
-    pub(crate) fn open(plan: Plan, command: &mut Command) -> Pool {
-        match plan {
+    /// Makes the pool and lets `command` join it. `None`: `give_up` said so while the command waited for its first slot.
+    pub(crate) fn open(
+        plan: Plan,
+        words: &Words,
+        command: &mut Command,
+        give_up: impl FnMut() -> bool,
+    ) -> Option<Pool> {
+        Some(match plan {
+            Plan::Own { slots, style: Style::Tracked } => match Leased::own(slots, words, command) {
+                Ok(leased) => Pool::Leased(Box::new(leased)),
+                Err(error) => {
+                    if words.style_was_asked {
+                        say(format_args!(
+                            "processes can't be told apart: {error}: going on with one named pipe for all"
+                        ));
+                    }
+                    own(slots, Style::Fifo, command)
+                }
+            },
             Plan::Own { slots, style } => own(slots, style, command),
+            Plan::Lease { directory, cap, style } => {
+                match Leased::of(&directory, cap, style, words, command, give_up) {
+                    Ok(Some(leased)) => Pool::Leased(Box::new(leased)),
+                    Ok(None) => return None,
+                    Err(error) => {
+                        let width = cap.unwrap_or(1);
+                        say(format_args!(
+                            "the pool at {} gives no slots: {error}: the command has a pool of its own, of -j{width}",
+                            directory.display()
+                        ));
+                        own(width, if style == Style::Pipe { style } else { Style::Fifo }, command)
+                    }
+                }
+            }
             Plan::Join(client) => match client.join_make(command, None) {
                 Ok(()) => Pool::Inherited(client),
                 Err(error) => without_inherited(&error, command),
             },
             Plan::Draw { from, jobs, style } => draw(from, jobs, style, command),
+        })
+    }
+
+    /// The command has been started.
+    pub(crate) fn started(&mut self, pid: u32) {
+        if let Pool::Leased(leased) = self {
+            leased.started(pid);
         }
     }
 
@@ -50,6 +90,7 @@ impl Pool {
             Pool::Own(server) => server.join_make(command),
             Pool::Inherited(client) => client.join_make(command, None),
             Pool::Nested(nested) => nested.join_make(command),
+            Pool::Leased(leased) => leased.join_make(command),
             &Pool::Without { jobs } => {
                 tell_width(jobs, command);
                 Ok(())
@@ -78,6 +119,7 @@ impl Pool {
                 }
             },
             Pool::Nested(nested) => nested.settle(),
+            Pool::Leased(leased) => leased.close(),
             // What others do in the inherited jobserver can't be told from what this command did.
             Pool::Inherited(_) | Pool::Without { .. } => Account::default(),
         }
@@ -88,7 +130,7 @@ fn own(slots: usize, style: Style, command: &mut Command) -> Pool {
     let attempt = |style, command: &mut Command| {
         let builder = Server::builder().slots(slots);
         let server = match style {
-            Style::Fifo => builder.fifo().build()?,
+            Style::Fifo | Style::Tracked => builder.fifo().build()?,
             Style::Pipe => builder.pipe().build()?,
         };
         server.join_make(command)?;

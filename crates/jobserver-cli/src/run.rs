@@ -11,6 +11,7 @@ use crate::plan::{self, Plan};
 use crate::pool::Pool;
 use crate::report::say;
 use crate::signals::Signals;
+use crate::words::Words;
 use crate::{cli, command_line, exit, spawn};
 
 pub(crate) fn run(args: &cli::Run) -> u8 {
@@ -20,7 +21,9 @@ pub(crate) fn run(args: &cli::Run) -> u8 {
         Ok(signals) => signals,
         Err(error) => return become_command(args, jobs_alone, &error),
     };
-    let (pool, started) = start(args, plan, jobs_alone);
+    let Some((pool, started)) = start(args, plan, jobs_alone, &mut signals) else {
+        return exit::of_signal(signals.first());
+    };
     let status = match started {
         Ok(mut child) => signals.supervise(&mut child).map(exit::of_command).unwrap_or_else(|error| {
             say(format_args!("the command can't be waited for: {error}"));
@@ -34,9 +37,11 @@ pub(crate) fn run(args: &cli::Run) -> u8 {
     status
 }
 
-fn start(args: &cli::Run, plan: Plan, jobs_alone: usize) -> (Pool, io::Result<Child>) {
+/// `None`: somebody wants to end it while it waits for its first slot.
+fn start(args: &cli::Run, plan: Plan, jobs_alone: usize, signals: &mut Signals) -> Option<(Pool, io::Result<Child>)> {
     let mut command = spawn::command(&args.command);
-    let mut pool = Pool::open(plan, &mut command);
+    let words = Words::of(args);
+    let mut pool = Pool::open(plan, &words, &mut command, || signals.want_end())?;
     if pool.exists() {
         if let Some(option) = command_line::leaves_pool(&args.command) {
             say(format_args!(
@@ -53,7 +58,10 @@ fn start(args: &cli::Run, plan: Plan, jobs_alone: usize) -> (Pool, io::Result<Ch
         pool = Pool::without(jobs_alone, error, &mut command);
         started = spawn::start(command, &args.command, &pool);
     }
-    (pool, started)
+    if let Ok(child) = &started {
+        pool.started(child.id());
+    }
+    Some((pool, started))
 }
 
 /// Without even the descriptors to hear signals there is nothing that we could do for the command but not be in its

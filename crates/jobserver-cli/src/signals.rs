@@ -22,6 +22,8 @@ const PASSED_ON: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2]
 /// From now on signals are kept for the command.
 pub(crate) struct Signals {
     info: SignalsInfo<WithOrigin>,
+    /// What came before there was a command.
+    early: Vec<Origin>,
 }
 
 impl Signals {
@@ -30,7 +32,19 @@ impl Signals {
     /// The system has no descriptor left. Nothing is changed then.
     pub(crate) fn listen() -> io::Result<Signals> {
         let heard = PASSED_ON.into_iter().filter(|&signal| !sys::is_ignored(signal));
-        Ok(Signals { info: SignalsInfo::new(heard.chain([SIGCHLD]))? })
+        Ok(Signals { info: SignalsInfo::new(heard.chain([SIGCHLD]))?, early: Vec::new() })
+    }
+
+    /// Whether something came that ends a command, before there is one.
+    pub(crate) fn want_end(&mut self) -> bool {
+        self.early.extend(self.info.pending());
+        self.first().is_some()
+    }
+
+    /// The first of those.
+    pub(crate) fn first(&self) -> Option<i32> {
+        let ends = |signal: &i32| [SIGHUP, SIGINT, SIGQUIT, SIGTERM].contains(signal);
+        self.early.iter().map(|origin| origin.signal).find(ends)
     }
 
     /// Waits for the command to end, passing on what comes.
@@ -40,7 +54,8 @@ impl Signals {
     /// The command can't be waited for.
     pub(crate) fn supervise(&mut self, command: &mut Child) -> io::Result<ExitStatus> {
         // What came before there was a command has reached nobody else, the terminal's signals included.
-        for origin in self.info.pending() {
+        self.early.extend(self.info.pending());
+        for origin in self.early.drain(..) {
             pass_on(&origin, command);
         }
         loop {

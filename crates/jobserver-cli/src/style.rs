@@ -14,6 +14,7 @@ use crate::report::say;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
+    Tracked,
     Fifo,
     Pipe,
 }
@@ -21,19 +22,23 @@ pub(crate) enum Style {
 /// The style asked for, or else the one that suits the make that `program` is, or would find on PATH.
 pub(crate) fn choose(asked: cli::Style, program: &OsStr) -> Style {
     match asked {
-        cli::Style::Fifo => {
-            if is_make(program) && takes_pipes_only(&ask_version(program)) {
-                say(format_args!(
-                    "{} is older than 4.4: it can't join a named pipe, and stops: leave out --style fifo",
-                    program.to_string_lossy()
-                ));
-            }
-            Style::Fifo
-        }
+        cli::Style::Fifo => by_path(Style::Fifo, "fifo", program),
+        cli::Style::Tracked => by_path(Style::Tracked, "tracked", program),
         cli::Style::Pipe => Style::Pipe,
         cli::Style::Auto if takes_pipes_only(&ask_version(make_for(program))) => Style::Pipe,
-        cli::Style::Auto => Style::Fifo,
+        cli::Style::Auto => Style::Tracked,
     }
+}
+
+/// A style that an old make stops at.
+fn by_path(style: Style, name: &str, program: &OsStr) -> Style {
+    if is_make(program) && takes_pipes_only(&ask_version(program)) {
+        say(format_args!(
+            "{} is older than 4.4: it can't join a named pipe, and stops: leave out --style {name}",
+            program.to_string_lossy()
+        ));
+    }
+    style
 }
 
 /// What an existing jobserver is on; `None` if it can't be named to a child at all.

@@ -35,7 +35,7 @@ impl Nested {
     pub(crate) fn open(outer: &Client, jobs: Option<usize>, style: Style) -> io::Result<Nested> {
         let empty = Server::builder().slots(1);
         let server = match style {
-            Style::Fifo => empty.fifo().build()?,
+            Style::Fifo | Style::Tracked => empty.fifo().build()?,
             Style::Pipe => empty.pipe().build()?,
         };
         let most = jobs.map_or(usize::MAX, |jobs| jobs - 1);

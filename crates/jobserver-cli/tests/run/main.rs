@@ -10,8 +10,12 @@ mod environment;
 mod explicit;
 mod fallback;
 mod nested;
+#[cfg(target_os = "linux")]
+mod pool;
 mod report;
 mod sandbox;
+#[cfg(target_os = "linux")]
+mod served;
 mod signals;
 mod slots;
 mod status;

@@ -72,7 +72,8 @@ impl Sandbox {
     pub(crate) fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
         command.current_dir(self.dir.path()).env("TMPDIR", self.dir.path());
-        for name in ["MAKEFLAGS", "GNUMAKEFLAGS", "CARGO_MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CARGO_BUILD_JOBS"] {
+        let flags = ["MAKEFLAGS", "GNUMAKEFLAGS", "CARGO_MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CARGO_BUILD_JOBS"];
+        for name in flags.into_iter().chain(["JOBSERVER_POOL", "XDG_RUNTIME_DIR"]) {
             command.env_remove(name);
         }
         command

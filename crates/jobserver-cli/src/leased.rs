@@ -1,0 +1,161 @@
+//! The command as a lease of a pool that knows who holds what: one that is served by somebody, or by a thread of ours.
+
+use std::env;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use jobserver::{Auth, Client, MakeFlags};
+use jobserver_pool::control::Open;
+use jobserver_pool::endpoint;
+use jobserver_pool::fuse::Reach;
+use jobserver_pool::lease::{Keeper, Lease};
+use jobserver_pool::server::Local;
+
+use crate::nested::Nested;
+use crate::report::{say, Account};
+use crate::style::Style;
+use crate::words::Words;
+
+pub(crate) struct Leased {
+    lease: Option<Lease>,
+    keeper: Option<Keeper>,
+    /// Where the command's tools find the pool.
+    path: PathBuf,
+    jobs: Option<usize>,
+    /// For tools that can't open a path.
+    inner: Option<Nested>,
+    /// The pool, if it is ours.
+    local: Option<Local>,
+}
+
+impl Leased {
+    /// A pool of `slots` for this command alone.
+    ///
+    /// # Errors
+    ///
+    /// No FUSE, no directory for it, no thread.
+    pub(crate) fn own(slots: usize, words: &Words, command: &mut Command) -> io::Result<Leased> {
+        let capacity = u32::try_from(slots).map_err(|_| io::Error::other("more slots than can be counted"))?;
+        let style = endpoint::Style::Tracked(Reach::Owner);
+        let local = Local::start(&parent(), style, capacity, tell)?;
+        let mut lease = Lease::open(local.directory(), words.open(Some(slots)))?;
+        // Nobody else has any of them.
+        lease.wait(|_| (), || false)?;
+        let mut leased = Leased::new(lease, Some(slots));
+        leased.local = Some(local);
+        leased.join_make(command)?;
+        Ok(leased)
+    }
+
+    /// A lease of the pool that is served from `directory`. `None`: `give_up` said so while it waited.
+    ///
+    /// # Errors
+    ///
+    /// Nobody serves there, or the server refuses.
+    pub(crate) fn of(
+        directory: &Path,
+        cap: Option<usize>,
+        style: Style,
+        words: &Words,
+        command: &mut Command,
+        give_up: impl FnMut() -> bool,
+    ) -> io::Result<Option<Leased>> {
+        let mut lease = Lease::open(directory, words.open(cap))?;
+        let waiting = |leases| {
+            let builds = if leases == 1 {
+                "the build that has".to_string()
+            } else {
+                format!("one of {leases} builds that have")
+            };
+            say(format_args!(
+                "waiting for a first slot of the pool at {}: {builds} them has to end or to need fewer; --now starts at once",
+                directory.display()
+            ));
+        };
+        if !lease.wait(waiting, give_up)? {
+            return Ok(None);
+        }
+        let mut leased = Leased::new(lease, cap);
+        if style == Style::Pipe {
+            // make before 4.4: what it takes through its pipe is drawn from the pool in the name of this process.
+            let client = client(&leased.path)?;
+            leased.inner = Some(Nested::open(&client, cap, Style::Pipe)?);
+        }
+        leased.join_make(command)?;
+        Ok(Some(leased))
+    }
+
+    fn new(lease: Lease, jobs: Option<usize>) -> Leased {
+        let path = lease.path().to_path_buf();
+        Leased { lease: Some(lease), keeper: None, path, jobs, inner: None, local: None }
+    }
+
+    pub(crate) fn join_make(&self, command: &mut Command) -> io::Result<()> {
+        if let Some(inner) = &self.inner {
+            return inner.join_make(command);
+        }
+        let auth = Auth::Fifo(self.path.clone());
+        let flags = MakeFlags::parse(&env::var_os("MAKEFLAGS").unwrap_or_default());
+        let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
+        command.env("MAKEFLAGS", flags.with_jobserver(&auth, self.jobs).map_err(invalid)?);
+        let none = MakeFlags::parse("".as_ref());
+        command.env("CARGO_MAKEFLAGS", none.with_jobserver(&auth, self.jobs).map_err(invalid)?);
+        command.env_remove("MFLAGS");
+        Ok(())
+    }
+
+    /// The command runs: the lease is its own from now on.
+    pub(crate) fn started(&mut self, pid: u32) {
+        match self.lease.take().map(|lease| lease.keep(pid)) {
+            Some(Ok(keeper)) => self.keeper = Some(keeper),
+            Some(Err(error)) => say(format_args!("the pool does not hear of the command: {error}")),
+            None => {}
+        }
+    }
+
+    /// Gives the lease back, and tells what a pool of our own has to account for.
+    pub(crate) fn close(self) -> Account {
+        let mut account = self.inner.map(Nested::settle).unwrap_or_default();
+        if let Some(keeper) = self.keeper {
+            keeper.close();
+        }
+        if let Some(local) = self.local {
+            match local.finish() {
+                Ok(status) => {
+                    account.tokens = status.capacity as usize - 1;
+                    account.strays += status.strays as usize;
+                }
+                Err(error) => say(format_args!("the pool ended before the command: {error}")),
+            }
+        }
+        account
+    }
+}
+
+/// Where a pool for one command is made: in memory, if there is such a place.
+fn parent() -> PathBuf {
+    let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    runtime.filter(|path| path.is_absolute() && path.is_dir()).unwrap_or_else(env::temp_dir)
+}
+
+/// The library's client of the lease, which is this process's own way into it.
+fn client(path: &Path) -> io::Result<Client> {
+    let auth = Auth::Fifo(path.to_path_buf());
+    Client::connect_to(&auth).map_err(io::Error::other)
+}
+
+fn tell(text: &str) {
+    say(text);
+}
+
+impl Words {
+    fn open(&self, cap: Option<usize>) -> Open {
+        let mut open = Open::default();
+        open.name = self.name.clone();
+        open.command = self.command.clone();
+        open.cap = cap.map(|cap| u32::try_from(cap).unwrap_or(u32::MAX));
+        open.now = self.now;
+        open
+    }
+}

@@ -1,0 +1,44 @@
+//! Where no pool can tell its clients apart (not Linux), none is used.
+
+use std::io;
+use std::path::Path;
+use std::process::Command;
+
+use crate::report::Account;
+use crate::style::Style;
+use crate::words::Words;
+
+pub(crate) enum Leased {}
+
+impl Leased {
+    pub(crate) fn own(_: usize, _: &Words, _: &mut Command) -> io::Result<Leased> {
+        Err(unsupported())
+    }
+
+    pub(crate) fn of(
+        _: &Path,
+        _: Option<usize>,
+        _: Style,
+        _: &Words,
+        _: &mut Command,
+        _: impl FnMut() -> bool,
+    ) -> io::Result<Option<Leased>> {
+        Err(unsupported())
+    }
+
+    pub(crate) fn join_make(&self, _: &mut Command) -> io::Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn started(&mut self, _: u32) {
+        match *self {}
+    }
+
+    pub(crate) fn close(self) -> Account {
+        match self {}
+    }
+}
+
+fn unsupported() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "this system has no pool that is shared or tracked yet")
+}

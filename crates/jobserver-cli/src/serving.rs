@@ -1,0 +1,34 @@
+//! Where a pool is served that this user may use.
+
+use std::env;
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use rustix::process::geteuid;
+
+/// The machine's pool.
+pub(crate) const MACHINE: &str = "/run/jobserver";
+
+/// The pool of this user, where the session has a place for one.
+pub(crate) fn of_user() -> Option<PathBuf> {
+    env::var_os("XDG_RUNTIME_DIR")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .map(|path| path.join("jobserver"))
+}
+
+/// The first pool that answers: at $JOBSERVER_POOL, this user's, the machine's.
+pub(crate) fn find() -> Option<PathBuf> {
+    let named = env::var_os("JOBSERVER_POOL").map(PathBuf::from);
+    [named, of_user(), Some(MACHINE.into())].into_iter().flatten().find(|directory| is_served(directory))
+}
+
+/// Somebody else's pool (as `sudo -E` finds it) is not used: they would decide over our build.
+fn is_served(directory: &Path) -> bool {
+    let socket = directory.join("socket");
+    let is_safe = |path: &Path| fs::metadata(path).is_ok_and(|found| [0, geteuid().as_raw()].contains(&found.uid()));
+    let is_socket = fs::metadata(&socket).is_ok_and(|found| found.file_type().is_socket());
+    is_socket && is_safe(directory) && is_safe(&socket) && UnixStream::connect(&socket).is_ok()
+}

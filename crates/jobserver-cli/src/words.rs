@@ -1,0 +1,26 @@
+//! What of the arguments a pool is told, for the people who look at it.
+
+use std::path::Path;
+
+use crate::cli;
+
+pub(crate) struct Words {
+    pub(crate) name: String,
+    pub(crate) command: String,
+    pub(crate) now: bool,
+    /// Whether the user named a style: then it is said if it can't be had.
+    pub(crate) style_was_asked: bool,
+}
+
+impl Words {
+    pub(crate) fn of(args: &cli::Run) -> Words {
+        let program = Path::new(&args.command[0]).file_name().unwrap_or(&args.command[0]);
+        let words: Vec<_> = args.command.iter().map(|word| word.to_string_lossy()).collect();
+        Words {
+            name: args.name.clone().unwrap_or_else(|| program.to_string_lossy().into_owned()),
+            command: words.join(" "),
+            now: args.now,
+            style_was_asked: args.style != cli::Style::Auto,
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Builds that share a served pool: never more jobs than slots, nothing lost by any death, nobody harmed by a bad peer.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::Signal;
+use serde_json::Value;
+use testkit::clients;
+use testkit::spans::Recorder;
+
+use crate::sandbox::{text, Outcome, Sandbox};
+use crate::served::{send, Served};
+use crate::slots::flat;
+
+fn start(mut command: Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn wait(child: Child) -> Outcome {
+    child.wait_with_output().unwrap().into()
+}
+
+fn held(status: &Value) -> u64 {
+    status["held"].as_u64().unwrap()
+}
+
+#[test]
+fn builds_of_every_kind_share_one_pool_and_never_run_more_jobs_than_it_has_slots() {
+    for style in ["tracked", "fifo"] {
+        let sandbox = Sandbox::new();
+        let recorder = Recorder::new();
+        let served = Served::new(&sandbox, &["-j4", "--style", style]);
+        let job = format!("{} sleep 0.05", recorder.wrapper().display());
+        sandbox.write("Makefile", &flat(&job));
+        let edges: String = (0..12).map(|number| format!("build n{number}: job\n")).collect();
+        sandbox.write("build.ninja", &format!("rule job\n command = {job}\n{edges}"));
+        let (new, old, ninja) = (clients::make_4_4(), clients::make_4_3(), clients::ninja());
+        let builds = [[text(&new), "-s"], [text(&new), "-s"], [text(&old), "-s"], [text(&ninja), "--quiet"]];
+        let children: Vec<Child> =
+            builds.iter().map(|words| start(served.run(&[&["--"], words.as_slice()].concat()))).collect();
+        for child in children {
+            wait(child).is_clean();
+        }
+        let spans = recorder.spans();
+        assert_eq!(spans.jobs(), 48);
+        assert!(spans.most_at_once() <= 4, "{style}: {} at once", spans.most_at_once());
+        served.finish();
+    }
+}
+
+#[test]
+fn what_a_killed_client_held_comes_back_while_its_build_goes_on() {
+    let sandbox = Sandbox::new();
+    let served = Served::new(&sandbox, &["-j4"]);
+    // make -k outlives its killed child, which is a make of its own that holds tokens.
+    sandbox.write(
+        "Makefile",
+        "all: sub\n\t@echo ready; while ! [ -e go ]; do sleep 0.02; done\nsub: ; -@+$(MAKE) -s -f sub.mk\n",
+    );
+    sandbox.write("sub.mk", "all: a b c d\na b c d: ; @echo $$PPID > $@.pid; while ! [ -e go ]; do sleep 0.02; done\n");
+    let make = clients::make_4_4();
+    let child = start(served.run(&["--", text(&make), "-s"]));
+    let status = served.until("all slots are in use", |status| held(status) == 4);
+    assert_eq!(status["leases"][0]["held"], 4, "{status}");
+    let pid: i32 = std::fs::read_to_string(sandbox.path("a.pid")).unwrap().trim().parse().unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    let status = served.until("its tokens are back", |status| status["recovered"].as_u64() == Some(3));
+    assert_eq!(status["strays"], 0, "{status}");
+    sandbox.write("go", "");
+    wait(child);
+    served.finish();
+}
+
+#[test]
+fn a_build_waits_for_its_first_slot_and_says_so_and_now_does_not() {
+    let sandbox = Sandbox::new();
+    let served = Served::new(&sandbox, &["-j1"]);
+    let script = "echo ready; while ! [ -e go ]; do sleep 0.02; done";
+    let first = sandbox.start(served.run(&["--", "sh", "-c", script]));
+    let mut second = start(served.run(&["--name", "second", "--", "echo", "second"]));
+    let mut said = String::new();
+    BufReader::new(second.stderr.as_mut().unwrap()).read_line(&mut said).unwrap();
+    assert!(said.starts_with("jobserver: waiting for a first slot of the pool at "), "{said}");
+    let status = served.until("it waits", |status| status["leases"].as_array().unwrap().len() == 2);
+    assert_eq!(
+        (status["leases"][1]["name"].as_str(), status["leases"][1]["state"].as_str()),
+        (Some("second"), Some("waiting"))
+    );
+    let outcome = sandbox.finish(served.run(&["--now", "--", "echo", "now"]));
+    assert_eq!((outcome.out.as_str(), outcome.status), ("now\n", Some(0)), "{outcome:?}");
+    // Ctrl-C while it waits: there is no command that could be asked.
+    let third = start(served.run(&["--", "echo", "third"]));
+    served.until("it waits", |status| status["leases"].as_array().unwrap().len() == 3);
+    send(&third, Signal::INT);
+    assert_eq!(wait(third).status, Some(130));
+    sandbox.write("go", "");
+    assert_eq!(wait(first).status, Some(0));
+    let outcome = wait(second);
+    assert_eq!((outcome.out.as_str(), outcome.status), ("second\n", Some(0)));
+    served.finish();
+}
+
+#[test]
+fn a_lease_lasts_as_long_as_its_command_even_if_the_runner_is_killed() {
+    let sandbox = Sandbox::new();
+    let served = Served::new(&sandbox, &["-j3"]);
+    let script = "echo ready; while ! [ -e go ]; do sleep 0.02; done; : > done";
+    let mut runner = sandbox.start(served.run(&["--", "sh", "-c", script]));
+    served.until("the server knows the command", |status| status["leases"][0]["command_pid"].is_u64());
+    runner.kill().unwrap();
+    runner.wait().unwrap();
+    let status = served.status();
+    assert_eq!((held(&status), status["leases"][0]["state"].as_str()), (1, Some("running")), "{status}");
+    sandbox.write("go", "");
+    served.until("its slot is free", |status| held(status) == 0);
+    assert!(sandbox.path("done").exists());
+    served.finish();
+}
+
+#[test]
+fn builds_go_on_with_the_width_they_have_when_the_server_is_killed() {
+    let sandbox = Sandbox::new();
+    let recorder = Recorder::new();
+    let mut served = Served::new(&sandbox, &["-j4"]);
+    let job = format!("{} sh -c ': > begun; sleep 0.05'", recorder.wrapper().display());
+    sandbox.write("Makefile", &format!("all: $(addprefix j,$(shell seq 60))\nj%: ; @{job}\n"));
+    let make = clients::make_4_4();
+    let child = start(served.run(&["--", text(&make), "-s"]));
+    while !sandbox.path("begun").exists() {
+        std::thread::yield_now();
+    }
+    served.until("it holds all", |status| held(status) == 4);
+    served.signal(Signal::KILL);
+    served.server.take().unwrap().wait().unwrap();
+    let outcome = wait(child);
+    assert_eq!(outcome.status, Some(0), "{outcome:?}");
+    let spans = recorder.spans();
+    assert_eq!(spans.jobs(), 60);
+    assert!(spans.most_at_once() <= 4, "{}", spans.most_at_once());
+    // What it left is no hindrance for the next one.
+    served.start(&["-j2"]);
+    wait(start(served.run(&["--", "true"]))).is_clean();
+    served.finish();
+}
+
+#[test]
+fn a_bad_peer_harms_only_itself() {
+    let sandbox = Sandbox::new();
+    let served = Served::new(&sandbox, &["-j2"]);
+    let connect = || UnixStream::connect(served.dir.join("socket")).unwrap();
+    let ask = |text: &str| {
+        let mut peer = connect();
+        peer.write_all(text.as_bytes()).unwrap();
+        let mut answer = String::new();
+        BufReader::new(peer).read_line(&mut answer).unwrap();
+        serde_json::from_str::<Value>(&answer).unwrap()
+    };
+    for nonsense in
+        ["hello\n", "{}\n", "{\"request\":\"fly\"}\n", "\n", "{\"request\":\"open\",\"cap\":0}\n", "\u{0}\n"]
+    {
+        assert_eq!(ask(nonsense)["reply"], "error", "{nonsense:?}");
+    }
+    assert_eq!(ask("{\"request\":\"command\",\"pid\":1}\n")["reply"], "error");
+    // One that sends without end is cut off, one that reads nothing too, and silent ones are no trouble.
+    let mut endless = connect();
+    while endless.write_all(&[b'x'; 65536]).is_ok() {}
+    let mut deaf = connect();
+    deaf.set_nonblocking(true).unwrap();
+    while deaf.write(b"{\"request\":\"status\"}\n").is_ok() {}
+    let silent: Vec<UnixStream> = (0..100).map(|_| connect()).collect();
+    wait(start(served.run(&["--", "true"]))).is_clean();
+    drop((endless, deaf, silent));
+    let mut lease = connect();
+    lease.write_all(b"{\"request\":\"open\",\"name\":\"gone\"}\n").unwrap();
+    lease.read_exact(&mut [0]).unwrap();
+    drop(lease);
+    served.finish();
+}
+
+#[test]
+fn a_pool_that_is_not_there_or_not_ours_costs_a_line_and_not_the_build() {
+    let sandbox = Sandbox::new();
+    let outcome = sandbox.run(&["-j3", "--pool", "/nonexistent", "--", "echo", "built"]);
+    assert_eq!((outcome.status, outcome.out.as_str()), (Some(0), "built\n"));
+    assert!(outcome.line().contains("/nonexistent") && outcome.line().contains("-j3"), "{outcome:?}");
+}

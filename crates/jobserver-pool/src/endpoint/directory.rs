@@ -1,0 +1,146 @@
+//! The pool's directory: `mnt`, where the symlinks are, and `f`, where the FIFOs are, side by side, so that a link
+//! reaches a FIFO by a relative path wherever the directory is mounted.
+//!
+//! One server at a time: it holds a lock on the directory itself, which the kernel takes back when the server ends in
+//! whatever way. Whoever gets the lock may therefore remove what lies in `f` and in `mnt`.
+//!
+//! It refuses a directory of another user, and paths that some client could not read from MAKEFLAGS.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
+use crate::failed::failed;
+use crate::fuse::{Fuse, Reach};
+
+const FIFOS: &str = "f";
+const MOUNT: &str = "mnt";
+
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Directory {
+    /// Makes it if need be, locks it, and removes what a killed server left there.
+    pub fn claim(path: &Path, reach: Reach) -> io::Result<Directory> {
+        let (outer, inner) = match reach {
+            Reach::Owner => (0o700, 0o700),
+            // Others may pass through the folder of FIFOs, not list it.
+            Reach::Everyone => (0o755, 0o711),
+        };
+        make(path, outer)?;
+        let path = fs::canonicalize(path).map_err(|error| failed(error, "can't find", path))?;
+        check(&path)?;
+        let lock = File::open(&path).map_err(|error| failed(error, "can't open", &path))?;
+        if lock.metadata()?.uid() != rustix::process::geteuid().as_raw() {
+            return Err(refused(io::ErrorKind::PermissionDenied, &path, "belongs to another user"));
+        }
+        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                return Err(refused(io::ErrorKind::AddrInUse, &path, "is in use by another server"))
+            }
+            Err(error) => return Err(failed(error.into(), "can't lock", &path)),
+        }
+        let directory = Directory { path, _lock: lock };
+        Fuse::clear(&directory.mount())?;
+        let swept = fs::read_dir(directory.fifos());
+        for entry in swept.into_iter().flatten() {
+            let path = entry?.path();
+            fs::remove_file(&path).map_err(|error| failed(error, "can't remove", &path))?;
+        }
+        make(&directory.fifos(), inner)?;
+        make(&directory.mount(), outer)?;
+        Ok(directory)
+    }
+
+    /// The folder of FIFOs.
+    pub fn fifos(&self) -> PathBuf {
+        self.path.join(FIFOS)
+    }
+
+    /// The place of the mount.
+    pub fn mount(&self) -> PathBuf {
+        self.path.join(MOUNT)
+    }
+
+    /// How a link on the mount reaches FIFO `number`.
+    pub fn target(number: u64) -> String {
+        format!("../{FIFOS}/{number}")
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(self.fifos());
+        let _ = fs::remove_dir(self.mount());
+    }
+}
+
+fn make(path: &Path, mode: u32) -> io::Result<()> {
+    match DirBuilder::new().mode(mode).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed(error, "can't make", path)),
+        _ => Ok(()),
+    }
+}
+
+/// A path with other characters is read wrongly by make (`$`), or by everyone else (blanks).
+fn check(path: &Path) -> io::Result<()> {
+    let is_plain = path.as_os_str().as_encoded_bytes().iter().all(|&byte| is_plain(byte) || byte == b'/');
+    if is_plain {
+        return Ok(());
+    }
+    Err(refused(io::ErrorKind::InvalidInput, path, "can't stand in MAKEFLAGS: only A-Z a-z 0-9 _ . / - can"))
+}
+
+/// Whether a name can stand in MAKEFLAGS, and be a name of a file.
+pub(super) fn is_plain_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 255 && name != "." && name != ".." && name.bytes().all(is_plain)
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)
+}
+
+fn refused(kind: io::ErrorKind, path: &Path, why: &str) -> io::Error {
+    io::Error::new(kind, format!("{} {why}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_has_one_server_at_a_time_and_is_left_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pool");
+        let first = Directory::claim(&path, Reach::Owner).unwrap();
+        let error = Directory::claim(&path, Reach::Owner).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse, "{error}");
+        drop(first);
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_a_killed_server_left_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join(FIFOS)).unwrap();
+        fs::write(dir.path().join(FIFOS).join("17"), "").unwrap();
+        let directory = Directory::claim(dir.path(), Reach::Owner).unwrap();
+        assert_eq!(fs::read_dir(directory.fifos()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_path_that_make_would_read_wrongly_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = Directory::claim(&dir.path().join("a b"), Reach::Owner).unwrap_err();
+        assert!(error.to_string().contains("MAKEFLAGS"), "{error}");
+        assert!(!is_plain_name("a$b") && !is_plain_name("..") && is_plain_name("build-1.x_2"));
+    }
+}

@@ -1,0 +1,238 @@
+//! What the kernel tells, turned into events for the driver: opens, closes, moved tokens, ended processes.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use rustix::buffer::spare_capacity;
+use rustix::event::{epoll, Timespec};
+
+use super::fifo::Fifo;
+use super::member::{Endpoint, Moved};
+use super::roles::{End, Roles};
+use super::watch::Happening;
+use super::{EndpointId, Endpoints, Event, Kind, FUSE, WATCH};
+use crate::process::Process;
+
+/// So many descriptors are looked at in one turn; the others wake the next one.
+const A_TURN: usize = 64;
+/// So often clients may keep stirring before the others get their turn.
+const ROUNDS: usize = 16;
+
+impl Endpoints {
+    /// Handles what has come: first what happened in the FIFOs, then who asks for one, then who has ended. What a
+    /// process did before it ended was told before its end was.
+    pub(super) fn turn(&mut self) -> io::Result<()> {
+        let mut ready = Vec::with_capacity(A_TURN);
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        rustix::io::retry_on_intr(|| epoll::wait(&self.epoll, spare_capacity(&mut ready), Some(&now)))?;
+        let ready: Vec<u64> = ready.iter().map(|event| event.data.u64()).collect();
+        self.catch_up()?;
+        if ready.contains(&FUSE) {
+            self.answer_all()?;
+        }
+        for id in ready.into_iter().filter(|&id| id != FUSE && id != WATCH).map(EndpointId) {
+            self.ended(id)?;
+        }
+        Ok(())
+    }
+
+    /// Tells all that happened in the FIFOs up to now.
+    pub(super) fn catch_up(&mut self) -> io::Result<()> {
+        self.take_note()?;
+        for _ in 0..ROUNDS {
+            if self.stirred.is_empty() {
+                break;
+            }
+            self.settle()?;
+        }
+        for id in std::mem::take(&mut self.doubtful) {
+            if self.endpoints.get(&id).is_some_and(|endpoint| !endpoint.is_open_at_owner()) {
+                self.ended(id)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the kernel's events: opens and closes change roles, everything else only asks for a look.
+    fn take_note(&mut self) -> io::Result<()> {
+        for happening in self.watch.happenings()? {
+            let (Happening::Opened(number) | Happening::Closed(number) | Happening::Stirred(number)) = happening else {
+                self.look_at_all()?;
+                continue;
+            };
+            // None if it was removed meanwhile.
+            let Some(&id) = self.fifos.get(&number) else { continue };
+            let Some(endpoint) = self.endpoints.get_mut(&id) else { continue };
+            let Some((end, fifo)) = endpoint.fifo_mut(number) else { continue };
+            self.stirred.insert(id);
+            match happening {
+                Happening::Opened(_) => {
+                    fifo.opens += 1;
+                    self.opened(id, end)?;
+                }
+                Happening::Closed(_) => {
+                    fifo.closes += 1;
+                    if endpoint.inherited {
+                        self.doubtful.insert(id);
+                    } else if endpoint.is_led_to() && endpoint.fifos().all(Fifo::is_closed) {
+                        endpoint.roles = Roles::Fresh;
+                    }
+                }
+                Happening::Stirred(_) | Happening::Anything => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Events were lost: whoever may have stirred is looked at, and whoever may have opened or closed.
+    fn look_at_all(&mut self) -> io::Result<()> {
+        self.stirred.extend(self.endpoints.keys());
+        for id in self.endpoints.keys().copied().collect::<Vec<_>>() {
+            let Some(endpoint) = self.endpoints.get_mut(&id) else { continue };
+            endpoint.crowded = true;
+            if endpoint.inherited {
+                self.doubtful.insert(id);
+            } else if endpoint.kind.is_none() && (endpoint.owner.is_none() || !endpoint.seen(End::In).is_empty()) {
+                self.opened(id, End::In)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at what has stirred: returns first, then the kernel's events, then what was taken, and tells it the other
+    /// way round.
+    ///
+    /// A client may take a token from one FIFO and return it through another, at any moment between two looks. In any
+    /// other order that return could be seen, and its taking not: it would seem to be a byte that nobody held. In this
+    /// order the taking lies before the return that was seen, so its event is read after that, and it is counted last.
+    fn settle(&mut self) -> io::Result<()> {
+        let mut moved: BTreeMap<EndpointId, Moved> = BTreeMap::new();
+        // Whatever fails, what was counted so far must be told.
+        let mut result = Ok(());
+        for id in std::mem::take(&mut self.stirred) {
+            let Some(endpoint) = self.endpoints.get_mut(&id) else { continue };
+            let returns = endpoint.returns().map(|returns| moved.insert(id, returns));
+            result = result.and(returns.map(drop));
+        }
+        result = result.and(self.take_note());
+        // Whoever stirred meanwhile is looked at as well, and stays in the set for his returns.
+        for &id in &self.stirred {
+            moved.entry(id).or_default();
+        }
+        for (id, moved) in &mut moved {
+            let taken = self.endpoints.get_mut(id).map_or(Ok(0), Endpoint::takes).unwrap_or_else(|error| {
+                result = Err(error);
+                0
+            });
+            // Left there and taken again by the same client: nothing happened.
+            let both = taken.min(moved.left);
+            (moved.taken, moved.left) = (taken - both, moved.left - both);
+        }
+        for (&endpoint, &Moved { taken, .. }) in moved.iter().filter(|(_, moved)| moved.taken > 0) {
+            self.events.push_back(Event::Stirred { endpoint, taken, returned: 0, left: 0 });
+        }
+        for (&endpoint, &Moved { returned, left, .. }) in &moved {
+            if returned > 0 || left > 0 {
+                self.events.push_back(Event::Stirred { endpoint, taken: 0, returned, left });
+            }
+        }
+        result
+    }
+
+    /// The process has ended, or has closed what it had inherited: the endpoint goes, to whoever else has it open.
+    pub(super) fn ended(&mut self, id: EndpointId) -> io::Result<()> {
+        let Some(endpoint) = self.endpoints.get(&id) else { return Ok(()) };
+        let is_over = endpoint.is_surely_closed();
+        self.stirred.insert(id);
+        let settled = self.settle();
+        let Some(mut endpoint) = self.forget(id) else { return settled };
+        if endpoint.kind.is_some() {
+            self.events.push_back(Event::Gone { endpoint: id });
+        }
+        for part in std::mem::take(&mut endpoint.parts) {
+            self.ended(part)?;
+        }
+        if !is_over {
+            self.inherit(endpoint)?;
+        }
+        settled
+    }
+
+    /// Somebody may have inherited the FIFOs of an endpoint whose owner has ended. What the owner held is free, and
+    /// so is what lay there; but the heir must neither read the end nor die of a broken pipe.
+    fn inherit(&mut self, mut endpoint: Endpoint) -> io::Result<()> {
+        while let Some(pid) = endpoint.holder() {
+            // It may have ended since; then the next one is looked for.
+            let Ok(process) = Process::of(pid) else {
+                if process_is_missing(pid) {
+                    continue;
+                }
+                return Ok(());
+            };
+            if let Some(inn) = &mut endpoint.inn {
+                inn.empty()?;
+            }
+            let kind = endpoint.kind.take().unwrap_or(Kind::Waiting);
+            endpoint.owner = Some(process.id());
+            endpoint.process = Some(process);
+            endpoint.inherited = true;
+            let id = self.insert(endpoint)?;
+            self.announce(id, kind);
+            return Ok(());
+        }
+        Ok(())
+    }
+
+    /// One end of an endpoint was opened.
+    fn opened(&mut self, id: EndpointId, end: End) -> io::Result<()> {
+        let Some(endpoint) = self.endpoints.get_mut(&id) else { return Ok(()) };
+        if endpoint.owner.is_none() {
+            self.announce(id, Kind::Shared);
+            return Ok(());
+        }
+        if !endpoint.is_led_to() {
+            return Ok(());
+        }
+        let found = if endpoint.roles.wants_look(end) { endpoint.seen(end) } else { Vec::new() };
+        let was = endpoint.roles;
+        let step = was.opened(end, &found);
+        let mut kind = step.kind;
+        endpoint.roles = step.roles;
+        let mut old = None;
+        if was == Roles::Fresh && step.roles == Roles::Writer && !endpoint.turn_writer(&mut old) {
+            endpoint.roles = Roles::Single;
+            kind = Some(Kind::Waiting);
+        }
+        if let Some(kind) = kind {
+            self.announce(id, kind);
+        }
+        if let Some(mut old) = old {
+            self.fifos.remove(&old.number);
+            let returned = old.empty()?;
+            self.events.push_back(Event::Stirred { endpoint: id, taken: 0, returned, left: 0 });
+        }
+        if step.part {
+            self.part(id)?;
+        }
+        Ok(())
+    }
+
+    /// The FIFO for returns is read from: it becomes an endpoint of its own, which gets offers like any other.
+    fn part(&mut self, id: EndpointId) -> io::Result<()> {
+        let Some(endpoint) = self.endpoints.get_mut(&id) else { return Ok(()) };
+        let Some(fifo) = endpoint.out.take() else { return Ok(()) };
+        let kind = endpoint.kind.unwrap_or(Kind::Waiting);
+        let part = Endpoint::part(endpoint.lease, endpoint.owner, fifo);
+        let part = self.insert(part)?;
+        if let Some(endpoint) = self.endpoints.get_mut(&id) {
+            endpoint.parts.push(part);
+        }
+        self.announce(part, kind);
+        self.stirred.insert(part);
+        Ok(())
+    }
+}
+
+fn process_is_missing(pid: u32) -> bool {
+    crate::process::group_of(pid).is_err()
+}

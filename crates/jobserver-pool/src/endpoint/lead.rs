@@ -1,0 +1,152 @@
+//! Where a process is led that follows a lease's link.
+
+use std::io;
+
+use rustix::event::epoll;
+use rustix::io::Errno;
+
+use super::directory::Directory;
+use super::fifo::Use;
+use super::member::Endpoint;
+use super::roles::End;
+use super::{EndpointId, Endpoints, Event, Kind, LeaseId};
+use crate::fuse::ReadLink;
+use crate::process::{self, Process};
+
+impl Endpoints {
+    /// Answers all processes that have followed a link.
+    pub(super) fn answer_all(&mut self) -> io::Result<()> {
+        while let Some(fuse) = &mut self.fuse {
+            let question = match fuse.next() {
+                Ok(None) => return Ok(()),
+                Ok(Some(question)) => question,
+                Err(error) => {
+                    // Its descriptor leaves the epoll set with it.
+                    self.fuse = None;
+                    self.events.push_back(Event::Unmounted { error });
+                    return Ok(());
+                }
+            };
+            // What the process has opened so far decides where it is led now.
+            let caught_up = self.catch_up();
+            let target = self.target(&question);
+            let Some(fuse) = &self.fuse else { return Ok(()) };
+            match target {
+                Ok(number) => fuse.answer(question, &Directory::target(number))?,
+                Err(errno) => fuse.refuse(question, errno)?,
+            }
+            caught_up?;
+        }
+        Ok(())
+    }
+
+    /// The FIFO for whoever asks.
+    fn target(&mut self, question: &ReadLink) -> Result<u64, Errno> {
+        let lease = LeaseId(question.node);
+        if !self.leases.contains_key(&lease) {
+            return Err(Errno::NOENT);
+        }
+        let own = if question.thread == 0 { Ok(None) } else { self.own(lease, question) };
+        match own {
+            Ok(Some(number)) => Ok(number),
+            Ok(None) => self.shared(lease),
+            // It was killed while it asked.
+            Err(error) if is_gone(&error) => Err(Errno::SRCH),
+            Err(error) => {
+                self.tell(lease, error);
+                self.shared(lease)
+            }
+        }
+    }
+
+    /// The process's own endpoint, found or made.
+    fn own(&mut self, lease: LeaseId, question: &ReadLink) -> io::Result<Option<u64>> {
+        let pid = process::group_of(question.thread)?;
+        if let Some(&id) = self.processes.get(&(lease, pid)) {
+            let endpoint = &self.endpoints[&id];
+            if endpoint.process.as_ref().is_some_and(|process| matches!(process.has_ended(), Ok(false))) {
+                return self.end_of(id, question).map(Some);
+            }
+            // Another process has got the pid before we heard that its first owner ended.
+            self.ended(id)?;
+        }
+        let process = Process::of(pid)?;
+        let id = self.insert(Endpoint::new(lease, Some(process)))?;
+        self.processes.insert((lease, pid), id);
+        let number = self.end_of(id, question);
+        if number.is_err() {
+            self.forget(id);
+        }
+        number.map(Some)
+    }
+
+    /// The FIFO of an endpoint that its process opens next, made if it is missing.
+    fn end_of(&mut self, id: EndpointId, question: &ReadLink) -> io::Result<u64> {
+        let endpoint = self.endpoints.get_mut(&id).ok_or(Errno::SRCH)?;
+        endpoint.asked_by(question.thread);
+        if let Some(number) = endpoint.next_fifo() {
+            return Ok(number);
+        }
+        let what = if endpoint.roles.next() == End::In { Use::Offers } else { Use::Returns };
+        let fifo = self.new_fifo(question.uid, what)?;
+        let number = fifo.number;
+        self.fifos.insert(number, id);
+        let endpoint = self.endpoints.get_mut(&id).ok_or(Errno::SRCH)?;
+        endpoint.add(fifo);
+        if let Some(kind) = endpoint.kind {
+            // Whoever holds its descriptors has to hold this one as well.
+            self.events.push_back(Event::Changed { endpoint: id, kind });
+        }
+        Ok(number)
+    }
+
+    fn shared(&mut self, lease: LeaseId) -> Result<u64, Errno> {
+        let shared = self.leases[&lease].shared;
+        let endpoint = self.endpoints.get_mut(&shared).ok_or(Errno::NOENT)?;
+        endpoint.inn.as_ref().map(|fifo| fifo.number).ok_or(Errno::NOENT)
+    }
+
+    fn tell(&mut self, lease: LeaseId, error: io::Error) {
+        let Some(known) = self.leases.get_mut(&lease) else { return };
+        if !std::mem::replace(&mut known.told, true) {
+            self.events.push_back(Event::Sharing { lease, error });
+        }
+    }
+
+    /// The first time that somebody opens an endpoint, or when it turns out to be of another kind.
+    pub(super) fn announce(&mut self, id: EndpointId, kind: Kind) {
+        let Some(endpoint) = self.endpoints.get_mut(&id) else { return };
+        match endpoint.kind.replace(kind) {
+            None => self.events.push_back(Event::Opened {
+                endpoint: id,
+                lease: endpoint.lease,
+                process: endpoint.owner,
+                kind,
+            }),
+            Some(old) if old != kind => self.events.push_back(Event::Changed { endpoint: id, kind }),
+            Some(_) => {}
+        }
+    }
+
+    /// Removes an endpoint and its FIFOs.
+    pub(super) fn forget(&mut self, id: EndpointId) -> Option<Endpoint> {
+        let endpoint = self.endpoints.remove(&id)?;
+        self.stirred.remove(&id);
+        for fifo in endpoint.fifos() {
+            self.fifos.remove(&fifo.number);
+        }
+        if let Some(process) = &endpoint.process {
+            // Explicitly: a copy of the descriptor elsewhere would keep it in the set.
+            let _ = epoll::delete(&self.epoll, process.fd());
+            let place = (endpoint.lease, process.id().pid);
+            if self.processes.get(&place) == Some(&id) {
+                self.processes.remove(&place);
+            }
+        }
+        Some(endpoint)
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::SRCH | Errno::NOENT))
+}

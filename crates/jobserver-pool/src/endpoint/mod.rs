@@ -1,0 +1,368 @@
+//! The operating system's side of the pool: who opened a lease's path, what they took, what they gave back, who ended.
+//!
+//! [`Endpoints`] owns the pool's directory, the mount with one symlink a lease, a private FIFO (or two) for each
+//! process that follows it, and a pidfd for each. It puts tokens where it is told and tells what became of them; whose
+//! they are and who gets them next is decided elsewhere.
+//!
+//! ```text
+//!   path of a lease ── READLINK ──► which process? ──► ../f/17 (offers) or ../f/18 (returns)
+//!   inotify, FIONREAD ──► Opened, Stirred      pidfd ──► Gone
+//! ```
+//!
+//! It runs in one thread, never blocks, and has one descriptor to wait on. Events of the kernel only wake it up; what
+//! lies in a FIFO is counted.
+//!
+//! A driver must apply the events in the order they come in: a token is told to be taken before it is told to be
+//! returned, through whichever endpoint.
+
+mod directory;
+mod fifo;
+mod happen;
+mod lead;
+mod member;
+mod roles;
+mod watch;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::event::epoll;
+
+use crate::fuse::{Fuse, Reach};
+use crate::process::{Process, ProcessId};
+use directory::Directory;
+use fifo::{Fifo, Use};
+use member::Endpoint;
+use watch::Watch;
+
+/// Removes what a killed server has left in its directory, but not the directory.
+///
+/// # Errors
+/// It is in use, another user's, or can't be cleared.
+pub fn clear(path: &Path) -> io::Result<()> {
+    Directory::claim(path, Reach::Owner).map(drop)
+}
+
+/// A lease, as long as these [`Endpoints`] live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LeaseId(pub u64);
+
+/// An endpoint; no number is used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EndpointId(pub u64);
+
+/// How clients reach a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Each process is led to FIFOs of its own.
+    Tracked(Reach),
+    /// One FIFO for the whole lease, where FUSE can't be had.
+    Fifo(Reach),
+}
+
+/// What kind of client is at an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// It waits for a token in a read or poll.
+    Waiting,
+    /// Its reads never wait; it looks when it has work, mostly after one of its own jobs ended.
+    NonWaiting,
+    /// So far it can only return tokens: offers would lie there unseen.
+    Writing,
+    /// Processes that can't be told apart.
+    Shared,
+}
+
+/// What happened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A process opened a lease's path for the first time: offers can be made to it.
+    Opened {
+        /// The new endpoint.
+        endpoint: EndpointId,
+        /// Its lease.
+        lease: LeaseId,
+        /// Whose it is; none if [`Kind::Shared`].
+        process: Option<ProcessId>,
+        /// How it behaves.
+        kind: Kind,
+    },
+    /// A client has another FIFO, or turned out to be of another kind: it opened a second end, or all anew.
+    Changed {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// How it behaves from now on.
+        kind: Kind,
+    },
+    /// Tokens moved.
+    Stirred {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// So many offers were read by the client.
+        taken: usize,
+        /// So many bytes the client gave back; they are out of the FIFO.
+        returned: usize,
+        /// So many bytes the client gave back into the FIFO that it reads from; they lie there like offers.
+        left: usize,
+    },
+    /// The process has ended, or nobody has it open any more: its FIFOs are gone with all that lay in them.
+    Gone {
+        /// The endpoint.
+        endpoint: EndpointId,
+    },
+    /// A process could not be given an endpoint of its own and shares that of its lease; said once a lease.
+    Sharing {
+        /// The lease.
+        lease: LeaseId,
+        /// Why.
+        error: io::Error,
+    },
+    /// The mount can't be served any more (somebody took it away): who has opened is served on, nobody new can.
+    Unmounted {
+        /// Why.
+        error: io::Error,
+    },
+}
+
+/// All endpoints of a pool.
+#[derive(Debug)]
+pub struct Endpoints {
+    // In this order they are dropped: no new client, no FIFO, no directory.
+    fuse: Option<Fuse>,
+    endpoints: HashMap<EndpointId, Endpoint>,
+    directory: Directory,
+    leases: HashMap<LeaseId, Lease>,
+    /// Whose FIFO has that number.
+    fifos: HashMap<u64, EndpointId>,
+    /// Where the links of a lease lead a process.
+    processes: HashMap<(LeaseId, u32), EndpointId>,
+    /// What must be looked at.
+    stirred: BTreeSet<EndpointId>,
+    /// Heirs that have closed something.
+    doubtful: BTreeSet<EndpointId>,
+    events: VecDeque<Event>,
+    watch: Watch,
+    epoll: OwnedFd,
+    next_number: u64,
+}
+
+#[derive(Debug)]
+struct Lease {
+    name: String,
+    /// Made with the lease: when there are no descriptors left it must be there already.
+    shared: EndpointId,
+    told: bool,
+}
+
+/// Which descriptor epoll speaks of: these two, else an endpoint's pidfd by the endpoint's number.
+const FUSE: u64 = 0;
+const WATCH: u64 = 1;
+
+impl Endpoints {
+    /// Takes the directory, which is made if it is missing, removes what a killed server left there, and mounts.
+    ///
+    /// # Errors
+    /// The directory is another user's, in use by another server, or has a path that can't stand in MAKEFLAGS; FUSE
+    /// can't be had (only for [`Style::Tracked`]); no inotify, no descriptors. The error names what failed.
+    pub fn start(path: &Path, style: Style) -> io::Result<Endpoints> {
+        let (Style::Tracked(reach) | Style::Fifo(reach)) = style;
+        let directory = Directory::claim(path, reach)?;
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let watch = Watch::new()?;
+        epoll::add(&epoll, watch.fd(), epoll::EventData::new_u64(WATCH), epoll::EventFlags::IN)?;
+        let fuse = match style {
+            Style::Tracked(reach) => Some(Fuse::mount(&directory.mount(), reach)?),
+            Style::Fifo(_) => None,
+        };
+        if let Some(fuse) = &fuse {
+            epoll::add(&epoll, fuse.fd(), epoll::EventData::new_u64(FUSE), epoll::EventFlags::IN)?;
+        }
+        Ok(Endpoints {
+            fuse,
+            endpoints: HashMap::new(),
+            directory,
+            leases: HashMap::new(),
+            fifos: HashMap::new(),
+            processes: HashMap::new(),
+            stirred: BTreeSet::new(),
+            doubtful: BTreeSet::new(),
+            events: VecDeque::new(),
+            watch,
+            epoll,
+            // Above the numbers of epoll's other descriptors and of the mount's own node.
+            next_number: Fuse::FIRST_NODE.max(WATCH + 1),
+        })
+    }
+
+    /// Readable when [`Endpoints::next`] has something to say; can lie in another epoll set.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+
+    /// What happened next; `None` when all is told. Never blocks. Clients that open the path wait until it is called.
+    ///
+    /// # Errors
+    /// What the kernel says that is nobody's fault in particular; the pool is as good as before, and the next call
+    /// goes on.
+    // Not an iterator: it may be asked again after `None`.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> io::Result<Option<Event>> {
+        while self.events.is_empty() {
+            self.turn()?;
+            // Those whose returns are not looked at yet would wake nobody again.
+            if self.stirred.is_empty() {
+                break;
+            }
+        }
+        Ok(self.events.pop_front())
+    }
+
+    /// Opens a lease of user `uid` and returns it; its path goes into MAKEFLAGS.
+    ///
+    /// # Errors
+    /// The name is taken or can't stand in MAKEFLAGS; no FIFO can be made.
+    pub fn open_lease(&mut self, name: &str, uid: u32) -> io::Result<LeaseId> {
+        if !directory::is_plain_name(name) || self.leases.values().any(|lease| lease.name == name) {
+            let text = format!("a lease can't be called {name:?}: taken, or not made of A-Z a-z 0-9 _ . -");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        let lease = LeaseId(self.new_number());
+        let fifo = self.new_fifo(uid, Use::Offers)?;
+        let mut endpoint = Endpoint::new(lease, None);
+        endpoint.inn = Some(fifo);
+        let shared = self.insert(endpoint)?;
+        self.leases.insert(lease, Lease { name: name.to_owned(), shared, told: false });
+        if let Some(fuse) = &mut self.fuse {
+            fuse.add(lease.0, name, uid);
+        }
+        Ok(lease)
+    }
+
+    /// The path that the clients of a lease open: `--jobserver-auth=fifo:PATH`.
+    pub fn path(&self, lease: LeaseId) -> Option<PathBuf> {
+        let lease = self.leases.get(&lease)?;
+        if self.fuse.is_some() {
+            return Some(self.directory.mount().join(&lease.name));
+        }
+        let shared = self.endpoints.get(&lease.shared)?;
+        shared.inn.as_ref().map(|fifo| fifo.path().to_owned())
+    }
+
+    /// Closes a lease: its path is gone. Who has opened it is served until it ends; a shared endpoint that was opened
+    /// stays until it is [shut](Endpoints::shut).
+    pub fn close_lease(&mut self, lease: LeaseId) {
+        let Some(Lease { shared, .. }) = self.leases.remove(&lease) else { return };
+        if let Some(fuse) = &mut self.fuse {
+            fuse.remove(lease.0);
+        }
+        if self.endpoints.get(&shared).is_some_and(|endpoint| endpoint.kind.is_none()) {
+            self.shut(shared);
+        }
+    }
+
+    /// Lays `count` tokens into an endpoint: all of them or, with an error, none.
+    ///
+    /// # Errors
+    /// The endpoint is gone or can't be read from; its FIFO is full, which is told by its path.
+    pub fn offer(&mut self, endpoint: EndpointId, count: usize) -> io::Result<()> {
+        let fifo = self.endpoints.get_mut(&endpoint).and_then(|endpoint| endpoint.inn.as_mut());
+        let missing = || io::Error::new(io::ErrorKind::NotFound, "nobody reads from this endpoint");
+        fifo.ok_or_else(missing)?.put(count)
+    }
+
+    /// Takes back up to `count` of the tokens that lie in an endpoint, and returns how many: the client may have been
+    /// quicker, which is then told by [`Event::Stirred`].
+    ///
+    /// # Errors
+    /// What reading the FIFO says.
+    pub fn withdraw(&mut self, endpoint: EndpointId, count: usize) -> io::Result<usize> {
+        let fifo = self.endpoints.get_mut(&endpoint).and_then(|endpoint| endpoint.inn.as_mut());
+        fifo.map_or(Ok(0), |fifo| fifo.take(count.min(fifo.lying())))
+    }
+
+    /// Ends an endpoint without an event: its FIFOs are removed with what lies in them. A client that still has them
+    /// open reads their end from then on.
+    pub fn shut(&mut self, endpoint: EndpointId) {
+        self.forget(endpoint);
+    }
+
+    /// Whether any process that we may look at has the endpoint open. It looks through all of `/proc`: for shared
+    /// endpoints, now and then.
+    pub fn is_held_open(&self, endpoint: EndpointId) -> bool {
+        let endpoint = self.endpoints.get(&endpoint);
+        endpoint.is_some_and(|endpoint| endpoint.holder().is_some())
+    }
+
+    /// Descriptors of an endpoint's FIFOs, the one for offers first: whoever holds them keeps clients from reading the
+    /// end, or dying of a broken pipe, when this process is killed. It
+    /// is never taken for a client.
+    ///
+    /// # Errors
+    /// EMFILE.
+    pub fn descriptors(&self, endpoint: EndpointId) -> io::Result<Vec<OwnedFd>> {
+        self.endpoints.get(&endpoint).map_or(Ok(Vec::new()), Endpoint::files)
+    }
+
+    /// Takes over an endpoint of an earlier server, of process `pid`, by the descriptors that a runner kept of it, and
+    /// returns it with what lies in it as an offer. It is told as [opened](Event::Opened), and served until the process
+    /// closes it or ends; where the process opens the path again it gets another endpoint.
+    ///
+    /// # Errors
+    /// The process is gone, or the descriptors are none of [`Endpoints::descriptors`]; EMFILE.
+    pub fn adopt(
+        &mut self,
+        lease: LeaseId,
+        pid: u32,
+        kind: Kind,
+        files: Vec<OwnedFd>,
+    ) -> io::Result<(EndpointId, usize)> {
+        let process = Process::of(pid)?;
+        let mut fifos = Vec::new();
+        for file in files {
+            let fifo = Fifo::adopt(file, self.new_number())?;
+            self.watch.add(fifo.path(), fifo.number)?;
+            fifos.push(fifo);
+        }
+        let mut endpoint = Endpoint::new(lease, Some(process));
+        endpoint.inherited = true;
+        let mut fifos = fifos.into_iter();
+        endpoint.inn = fifos.next();
+        endpoint.out = fifos.next();
+        let lying = endpoint.inn.as_ref().map_or(0, Fifo::lying);
+        let id = self.insert(endpoint)?;
+        self.announce(id, kind);
+        // It may have stirred since the earlier server looked.
+        self.stirred.insert(id);
+        Ok((id, lying))
+    }
+
+    /// Gives an endpoint its number and listens to its process.
+    fn insert(&mut self, endpoint: Endpoint) -> io::Result<EndpointId> {
+        let id = EndpointId(self.new_number());
+        if let Some(process) = &endpoint.process {
+            epoll::add(&self.epoll, process.fd(), epoll::EventData::new_u64(id.0), epoll::EventFlags::IN)?;
+        }
+        for fifo in endpoint.fifos() {
+            self.fifos.insert(fifo.number, id);
+        }
+        self.endpoints.insert(id, endpoint);
+        Ok(id)
+    }
+
+    fn new_number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    /// Makes a FIFO. It is watched after we opened it, so every open that is told is another's.
+    fn new_fifo(&mut self, owner: u32, what: Use) -> io::Result<Fifo> {
+        let number = self.new_number();
+        let fifo = Fifo::create(&self.directory.fifos(), number, owner, what)?;
+        self.watch.add(fifo.path(), number)?;
+        Ok(fifo)
+    }
+}

@@ -1,0 +1,76 @@
+//! One client of the pool: the same endpoint by the names of both sides, and whose token a byte may have been.
+
+use std::io;
+use std::time::SystemTime;
+
+use super::Engine;
+use crate::endpoint;
+use crate::ledger::EndpointId;
+use crate::process::{self, ProcessId};
+use crate::scheduler::Kind;
+
+#[derive(Debug)]
+pub(super) struct Client {
+    pub number: endpoint::EndpointId,
+    pub place: endpoint::LeaseId,
+    /// None: processes that can't be told apart.
+    pub process: Option<ProcessId>,
+    pub since: SystemTime,
+}
+
+impl Client {
+    pub fn new(number: endpoint::EndpointId, place: endpoint::LeaseId, process: Option<ProcessId>) -> Client {
+        Client { number, place, process, since: SystemTime::now() }
+    }
+}
+
+pub(super) fn kind(kind: endpoint::Kind) -> Kind {
+    match kind {
+        endpoint::Kind::NonWaiting => Kind::NonWaiting,
+        endpoint::Kind::Shared => Kind::Shared { in_place: true },
+        // One that only writes refuses every offer until it opens a second end, and is asked ever more rarely.
+        endpoint::Kind::Waiting | endpoint::Kind::Writing => Kind::Waiting,
+    }
+}
+
+impl Engine {
+    /// So many bytes came back, of which `left` lie where the client reads.
+    pub(super) fn returned(&mut self, number: endpoint::EndpointId, returned: usize, left: usize) {
+        let Some(&client) = self.numbers.get(&number) else { return };
+        // What a client that waits wrote where it reads is taken out, since the pool decides who gets it next.
+        let back = if self.is_in_place(client) { left } else { self.read_back(number, left) } + returned;
+        let held = self.ledger().endpoint(client).map_or(0, |account| account.held() as usize);
+        let before = if back > held { self.others(client) } else { Vec::new() };
+        let _ = self.scheduler.stirred(self.now(), client, 0, back as u32, &before);
+    }
+
+    fn is_in_place(&self, client: EndpointId) -> bool {
+        self.scheduler.kind(client).is_some_and(Kind::in_place)
+    }
+
+    fn read_back(&mut self, number: endpoint::EndpointId, left: usize) -> usize {
+        match left {
+            0 => 0,
+            _ => self.endpoints.withdraw(number, left).unwrap_or(0),
+        }
+    }
+
+    /// Who may have read what this client returns beyond what it holds: what else its process has open, then its
+    /// parents, the nearest first.
+    fn others(&self, client: EndpointId) -> Vec<EndpointId> {
+        let Some(Client { place, process: Some(process), .. }) = self.clients.get(&client) else { return Vec::new() };
+        let of_pid = |pid: u32| {
+            let same = move |(id, other): (&EndpointId, &Client)| {
+                let is_same = other.place == *place && other.process.is_some_and(|process| process.pid == pid);
+                (is_same && *id != client).then_some(*id)
+            };
+            self.clients.iter().filter_map(same)
+        };
+        std::iter::once(process.pid).chain(process::ancestors(process.pid)).flat_map(of_pid).collect()
+    }
+}
+
+/// A process as people know it; the name of one that is gone is not known any more.
+pub(super) fn command_of(pid: u32) -> io::Result<String> {
+    process::about(pid).map(|about| about.command)
+}

@@ -1,0 +1,355 @@
+//! The pool at work: carries out on the endpoints what the scheduler decides, and tells the scheduler what happened
+//! there. For the server alone, which knows who speaks for a lease; here nothing is known of sockets and connections.
+//!
+//! One thread, no timer of its own: it is woken by [`Engine::fd`] or after [`Engine::timeout`], and then
+//! [`Engine::turn`] does all there is to do.
+
+mod client;
+mod look;
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::endpoint::{self, Endpoints, Event, Style};
+use crate::ledger::{EndpointId, LeaseId, Ledger, Terms};
+use crate::process::ProcessId;
+use crate::scheduler::{Action, Nanos, Scheduler};
+use client::Client;
+
+/// What whoever speaks for a lease has to hear.
+#[derive(Debug)]
+pub enum Notice {
+    /// The lease has its first slot: its command may start.
+    Granted(LeaseId),
+    /// A client of the lease has FIFOs: these are their descriptors, the one for offers first.
+    Opened {
+        /// Whose.
+        lease: LeaseId,
+        /// A number that is not used again.
+        endpoint: u64,
+        /// To be held by somebody who outlives this process.
+        descriptors: Vec<OwnedFd>,
+    },
+    /// That client is gone.
+    Closed {
+        /// Whose.
+        lease: LeaseId,
+        /// The number that was given when it opened.
+        endpoint: u64,
+    },
+    /// Something works less well than it was asked to: to be said once.
+    Trouble(String),
+}
+
+/// The endpoints, and who decides about them.
+#[derive(Debug)]
+pub struct Engine {
+    endpoints: Endpoints,
+    scheduler: Scheduler,
+    style: Style,
+    start: Instant,
+    leases: HashMap<LeaseId, Lease>,
+    places: HashMap<endpoint::LeaseId, LeaseId>,
+    clients: HashMap<EndpointId, Client>,
+    numbers: HashMap<endpoint::EndpointId, EndpointId>,
+    notices: VecDeque<Notice>,
+    /// Clients that took an offer while it was withdrawn.
+    quicker: Vec<EndpointId>,
+    /// When endpoints that outlive their lease are looked at next: no event tells when nobody has them open any more.
+    sweep: Option<Instant>,
+    opened: u64,
+}
+
+#[derive(Debug)]
+struct Lease {
+    place: endpoint::LeaseId,
+    path: PathBuf,
+    owner: Owner,
+    since: SystemTime,
+}
+
+/// Who opened a lease, for those who want to know.
+#[derive(Clone, Debug, Default)]
+pub struct Owner {
+    /// The process that speaks for it.
+    pub pid: u32,
+    /// The user whose lease it is: nobody else can open its path.
+    pub uid: u32,
+    /// What it runs, for people.
+    pub command: String,
+    /// The process of that, while it is known.
+    pub command_pid: Option<u32>,
+}
+
+/// How often endpoints are looked at that nobody may have open any more.
+const SWEEP: Duration = Duration::from_secs(1);
+
+impl Engine {
+    /// Takes the directory and serves `capacity` slots from it.
+    ///
+    /// # Errors
+    /// As [`Endpoints::start`].
+    pub fn start(directory: &Path, style: Style, capacity: u32) -> io::Result<Engine> {
+        Ok(Engine {
+            endpoints: Endpoints::start(directory, style)?,
+            scheduler: Scheduler::new(capacity),
+            style,
+            start: Instant::now(),
+            leases: HashMap::new(),
+            places: HashMap::new(),
+            clients: HashMap::new(),
+            numbers: HashMap::new(),
+            notices: VecDeque::new(),
+            quicker: Vec::new(),
+            sweep: None,
+            opened: 0,
+        })
+    }
+
+    /// The accounts.
+    pub fn ledger(&self) -> &Ledger {
+        self.scheduler.ledger()
+    }
+
+    /// Readable when [`turn`](Engine::turn) has something to do.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.endpoints.fd()
+    }
+
+    /// When `turn` has something to do although nothing happened; `None`: never.
+    pub fn timeout(&self) -> Option<Duration> {
+        let due = self.scheduler.next_due().map(|due| Duration::from_nanos(due.saturating_sub(self.now())));
+        let sweep = self.sweep.map(|sweep| sweep.saturating_duration_since(Instant::now()));
+        due.into_iter().chain(sweep).min()
+    }
+
+    /// Opens a lease. Its command may start when [`Notice::Granted`] says so, which may be at once.
+    ///
+    /// # Errors
+    /// No FIFO can be made for it.
+    pub fn open_lease(&mut self, terms: Terms, owner: Owner) -> io::Result<LeaseId> {
+        self.opened += 1;
+        // What a person calls it need not be unique, nor fit into a path.
+        let place = self.endpoints.open_lease(&format!("lease-{}", self.opened), owner.uid)?;
+        let path = self.endpoints.path(place).expect("the lease was opened a line above");
+        let at_once = terms.inherited || terms.now;
+        let lease = self.scheduler.open_lease(self.now(), terms);
+        self.leases.insert(lease, Lease { place, path, owner, since: SystemTime::now() });
+        self.places.insert(place, lease);
+        if at_once {
+            self.notices.push_back(Notice::Granted(lease));
+        }
+        Ok(lease)
+    }
+
+    /// What the clients of the lease open: `--jobserver-auth=fifo:PATH`.
+    pub fn path(&self, lease: LeaseId) -> Option<&Path> {
+        self.leases.get(&lease).map(|lease| lease.path.as_path())
+    }
+
+    /// How clients are told apart.
+    pub fn style_name(&self) -> &'static str {
+        match self.style {
+            Style::Tracked(_) => "tracked",
+            Style::Fifo(_) => "fifo",
+        }
+    }
+
+    /// The lease's command runs as this process, or does no more.
+    pub fn set_command(&mut self, lease: LeaseId, pid: Option<u32>) {
+        if let Some(lease) = self.leases.get_mut(&lease) {
+            lease.owner.command_pid = pid;
+        }
+    }
+
+    /// The lease's command is gone; somebody still speaks for it.
+    pub fn end_command(&mut self, lease: LeaseId) {
+        self.set_command(lease, None);
+        self.scheduler.end_command(self.now(), lease);
+    }
+
+    /// The lease's command is gone and nobody speaks for it any more. What is held stays counted until it is returned
+    /// or its holders end.
+    pub fn close_lease(&mut self, lease: LeaseId) {
+        if let Some(Lease { place, .. }) = self.leases.get(&lease) {
+            self.endpoints.close_lease(*place);
+            self.scheduler.close_lease(self.now(), lease);
+            self.sweep.get_or_insert_with(|| Instant::now() + SWEEP);
+            self.forget_lease(lease);
+        }
+    }
+
+    /// Another number of slots; those above are taken back as they come.
+    pub fn resize(&mut self, capacity: u32) {
+        self.scheduler.resize(self.now(), capacity);
+    }
+
+    /// Does all there is to do, and never blocks.
+    ///
+    /// # Errors
+    /// What the kernel says that is nobody's fault in particular. The pool is as good as before.
+    pub fn turn(&mut self) -> io::Result<()> {
+        let quicker = std::mem::take(&mut self.quicker);
+        let mut events = Vec::new();
+        let result = loop {
+            match self.endpoints.next() {
+                Ok(Some(event)) => events.push(event),
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        // All takes first: what one process has read another may have returned.
+        for event in &events {
+            self.came(event);
+        }
+        for event in events {
+            self.went(event);
+        }
+        for client in quicker {
+            // Its own events, if there were any, have been told; if not, it has put back what it took.
+            let _ = self.scheduler.stirred(self.now(), client, 0, 0, &[]);
+        }
+        if self.sweep.is_some_and(|sweep| sweep <= Instant::now()) {
+            self.sweep();
+        }
+        while let Some(action) = self.scheduler.next(self.now()) {
+            self.perform(action);
+        }
+        debug_assert!(self.ledger().balanced());
+        result
+    }
+
+    /// What has to be told, in the order in which it happened.
+    pub fn notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    fn now(&self) -> Nanos {
+        self.start.elapsed().as_nanos() as Nanos
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Offer { endpoint, count } => {
+                let laid = self.number(endpoint).map(|number| self.endpoints.offer(number, count as usize));
+                if !matches!(laid, Some(Ok(()))) {
+                    self.scheduler.refused(self.now(), endpoint, count);
+                }
+            }
+            Action::Withdraw { endpoint, count } => {
+                // What can't be read back lies there still, and is found again by counting.
+                let number = self.number(endpoint);
+                let got = number.map_or(Ok(0), |number| self.endpoints.withdraw(number, count as usize)).unwrap_or(0);
+                if got < count as usize {
+                    self.quicker.push(endpoint);
+                }
+                self.scheduler.withdrawn(self.now(), endpoint, got as u32);
+            }
+            Action::Grant { lease } => self.notices.push_back(Notice::Granted(lease)),
+        }
+    }
+
+    /// The part of an event that brings clients and takes of tokens.
+    fn came(&mut self, event: &Event) {
+        match *event {
+            Event::Opened { endpoint, lease, process, kind } => self.opened(endpoint, lease, process, kind),
+            Event::Changed { endpoint, kind } => {
+                if let Some(&client) = self.numbers.get(&endpoint) {
+                    self.scheduler.set_kind(self.now(), client, client::kind(kind));
+                    self.tell_descriptors(client, endpoint);
+                }
+            }
+            Event::Stirred { endpoint, taken: taken @ 1.., .. } => {
+                if let Some(&client) = self.numbers.get(&endpoint) {
+                    let _ = self.scheduler.stirred(self.now(), client, taken as u32, 0, &[]);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The rest of it.
+    fn went(&mut self, event: Event) {
+        match event {
+            Event::Opened { .. } | Event::Changed { .. } => {}
+            Event::Stirred { endpoint, returned, left, .. } => self.returned(endpoint, returned, left),
+            Event::Gone { endpoint } => self.gone(endpoint),
+            Event::Sharing { error, .. } => self.notices.push_back(Notice::Trouble(format!(
+                "some clients share one endpoint: {error}: a token that one of them loses comes back when its lease ends"
+            ))),
+            Event::Unmounted { error } => self.notices.push_back(Notice::Trouble(format!(
+                "the pool's mount is gone: {error}: what has joined goes on, nothing new can join"
+            ))),
+        }
+    }
+
+    fn opened(
+        &mut self,
+        number: endpoint::EndpointId,
+        place: endpoint::LeaseId,
+        process: Option<ProcessId>,
+        kind: endpoint::Kind,
+    ) {
+        let now = self.now();
+        // The heir of a client whose lease was closed meanwhile has none to be counted for.
+        let lease = self.places.get(&place).copied();
+        let Some(client) = lease.and_then(|lease| self.scheduler.open_endpoint(now, lease, client::kind(kind))) else {
+            return self.endpoints.shut(number);
+        };
+        self.numbers.insert(number, client);
+        self.clients.insert(client, Client::new(number, place, process));
+        self.tell_descriptors(client, number);
+    }
+
+    fn tell_descriptors(&mut self, client: EndpointId, number: endpoint::EndpointId) {
+        let Some(&lease) = self.clients.get(&client).and_then(|client| self.places.get(&client.place)) else { return };
+        if let Ok(descriptors) = self.endpoints.descriptors(number) {
+            self.notices.push_back(Notice::Opened { lease, endpoint: number.0, descriptors });
+        }
+    }
+
+    fn gone(&mut self, number: endpoint::EndpointId) {
+        let Some(client) = self.numbers.remove(&number) else { return };
+        let Some(known) = self.clients.remove(&client) else { return };
+        self.scheduler.close_endpoint(self.now(), client);
+        if let Some(&lease) = self.places.get(&known.place) {
+            self.notices.push_back(Notice::Closed { lease, endpoint: number.0 });
+            self.forget_lease(lease);
+        }
+    }
+
+    /// Endpoints of leases that are closed, and of which no process can be watched.
+    fn sweep(&mut self) {
+        let open = |place| self.places.get(&place).is_some_and(|lease| !self.is_closed(*lease));
+        let orphans: Vec<_> =
+            self.clients.values().filter(|client| client.process.is_none() && !open(client.place)).collect();
+        let numbers: Vec<_> = orphans.iter().map(|client| client.number).collect();
+        self.sweep = (!numbers.is_empty()).then(|| Instant::now() + SWEEP);
+        for number in numbers {
+            if !self.endpoints.is_held_open(number) {
+                self.endpoints.shut(number);
+                self.gone(number);
+            }
+        }
+    }
+
+    fn is_closed(&self, lease: LeaseId) -> bool {
+        self.leases.get(&lease).is_none_or(|lease| self.endpoints.path(lease.place).is_none())
+    }
+
+    /// A lease is forgotten when nothing is counted for it any more.
+    fn forget_lease(&mut self, lease: LeaseId) {
+        if self.ledger().lease(lease).is_none() {
+            if let Some(Lease { place, .. }) = self.leases.remove(&lease) {
+                self.places.remove(&place);
+            }
+        }
+    }
+
+    fn number(&self, client: EndpointId) -> Option<endpoint::EndpointId> {
+        self.clients.get(&client).map(|client| client.number)
+    }
+}

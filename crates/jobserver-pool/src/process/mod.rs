@@ -1,0 +1,276 @@
+//! Processes: which one a thread belongs to, when it ends, what it has open, who its parents are.
+//!
+//! A pid alone is no name: it is used again. A [`Process`] holds a pidfd, which stays with the process it was taken
+//! for, and its start time, which together with the pid is a name that can be written down.
+//!
+//! What others have open is read from `/proc`, from link texts and `fdinfo` alone: a `stat` of another process's
+//! descriptor may ask a filesystem that never answers (our own mount among them).
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::OFlags;
+use rustix::process::{Pid, PidfdFlags};
+
+/// The flags that mark a descriptor as the pool's own, also where a child or a runner has a copy of it: no client opens
+/// a FIFO like that. (`O_NOATIME` changes nothing here.)
+pub const OWN: OFlags = OFlags::RDWR.union(OFlags::NONBLOCK).union(OFlags::NOATIME);
+
+/// A process, past or present: no two have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProcessId {
+    /// The pid, which is the thread-group id.
+    pub pid: u32,
+    /// When it started, in clock ticks since the machine did.
+    pub start: u64,
+}
+
+/// A process that is watched.
+#[derive(Debug)]
+pub struct Process {
+    id: ProcessId,
+    pidfd: OwnedFd,
+}
+
+/// What a process looks like from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// Its name, as `ps -o comm` shows it: 15 bytes at most.
+    pub command: String,
+    /// The user it acts as.
+    pub uid: u32,
+    /// Its parent, 0 if that lives outside of our pid namespace.
+    pub parent: u32,
+}
+
+/// One descriptor that a process has open on a FIFO.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// It can be read from.
+    pub reads: bool,
+    /// It can be written to.
+    pub writes: bool,
+    /// Its reads never wait.
+    pub nonblocking: bool,
+}
+
+impl Process {
+    /// The process that thread `tid` belongs to.
+    ///
+    /// # Errors
+    /// ESRCH or ENOENT if it is gone, also if it goes while we look; EMFILE.
+    pub fn of_thread(tid: u32) -> io::Result<Process> {
+        Process::of(group_of(tid)?)
+    }
+
+    /// The process `pid`.
+    ///
+    /// # Errors
+    /// As [`Process::of_thread`].
+    pub fn of(pid: u32) -> io::Result<Process> {
+        let pidfd = rustix::process::pidfd_open(number(pid)?, PidfdFlags::empty())?;
+        let start = stat(pid)?.start;
+        let process = Process { id: ProcessId { pid, start }, pidfd };
+        // Only now is it sure that the start time was read of the process that the pidfd is of: it has not ended, so
+        // nobody else can have got its pid.
+        if process.has_ended()? {
+            return Err(rustix::io::Errno::SRCH.into());
+        }
+        Ok(process)
+    }
+
+    /// Its name for all times.
+    pub fn id(&self) -> ProcessId {
+        self.id
+    }
+
+    /// Readable once it has ended, reaped or not.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    /// Whether it has ended, reaped or not.
+    ///
+    /// # Errors
+    /// What poll says.
+    pub fn has_ended(&self) -> io::Result<bool> {
+        let mut entry = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        Ok(rustix::io::retry_on_intr(|| rustix::event::poll(&mut entry, Some(&now)))? > 0)
+    }
+}
+
+/// The process that thread `tid` belongs to, by its pid.
+///
+/// # Errors
+/// ENOENT if there is no such thread.
+pub fn group_of(tid: u32) -> io::Result<u32> {
+    let text = fs::read_to_string(format!("/proc/{tid}/status"))?;
+    field(&text, "Tgid:").and_then(|pid| pid.parse().ok()).ok_or_else(|| unreadable("status", tid))
+}
+
+/// What process `pid` looks like now.
+///
+/// # Errors
+/// ENOENT if it is gone.
+pub fn about(pid: u32) -> io::Result<About> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    // Real, effective, saved, filesystem.
+    let uid = field(&text, "Uid:").and_then(|ids| ids.split_whitespace().nth(1)?.parse().ok());
+    let Stat { command, parent, .. } = stat(pid)?;
+    Ok(About { command, uid: uid.ok_or_else(|| unreadable("status", pid))?, parent })
+}
+
+/// The parents of process `pid`, the nearest first, up to the one that can't be seen.
+pub fn ancestors(pid: u32) -> impl Iterator<Item = u32> {
+    std::iter::successors(Some(pid), |&pid| stat(pid).ok().map(|stat| stat.parent).filter(|&parent| parent > 0)).skip(1)
+}
+
+/// The descriptors that process `pid` has open on the file that is called `name` and has inode `inode`.
+///
+/// Those that are the pool's [`OWN`] don't count. The directory is not compared: in another mount namespace it is another one.
+///
+/// # Errors
+/// EACCES if the process is not ours to look at; ENOENT if it is gone.
+pub fn descriptors(pid: u32, name: &str, inode: u64) -> io::Result<Vec<Opened>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
+        let number = entry?.file_name();
+        let link = PathBuf::from(format!("/proc/{pid}/fd")).join(&number);
+        let Ok(target) = fs::read_link(&link) else { continue };
+        if !is_called(&target, name) {
+            continue;
+        }
+        let info = PathBuf::from(format!("/proc/{pid}/fdinfo")).join(&number);
+        let Ok(text) = fs::read_to_string(info) else { continue };
+        found.extend(opened(&text, inode));
+    }
+    Ok(found)
+}
+
+/// A process other than `except` that has the file open, if there is one among those we may look at.
+pub fn holder(name: &str, inode: u64, except: Option<u32>) -> Option<u32> {
+    let processes = fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    processes
+        .filter(|&pid| Some(pid) != except)
+        .find(|&pid| descriptors(pid, name, inode).is_ok_and(|found| !found.is_empty()))
+}
+
+/// `fdinfo` of a descriptor, if it is on the file with that inode. Before Linux 5.14 it does not say which.
+fn opened(text: &str, inode: u64) -> Option<Opened> {
+    if field(text, "ino:").is_some_and(|number| number.parse() != Ok(inode)) {
+        return None;
+    }
+    let flags = u32::from_str_radix(field(text, "flags:")?, 8).ok()?;
+    let flags = OFlags::from_bits_retain(flags);
+    if flags.contains(OWN) {
+        return None;
+    }
+    let access = flags & OFlags::RWMODE;
+    Some(Opened {
+        reads: access != OFlags::WRONLY,
+        writes: access != OFlags::RDONLY,
+        nonblocking: flags.contains(OFlags::NONBLOCK),
+    })
+}
+
+fn is_called(target: &Path, name: &str) -> bool {
+    let last = target.file_name().and_then(|last| last.to_str());
+    // The kernel says so of a file that was removed.
+    last.is_some_and(|last| last.strip_suffix(" (deleted)").unwrap_or(last) == name)
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    command: String,
+    parent: u32,
+    start: u64,
+}
+
+fn stat(pid: u32) -> io::Result<Stat> {
+    let text = fs::read(format!("/proc/{pid}/stat"))?;
+    parse_stat(&String::from_utf8_lossy(&text)).ok_or_else(|| unreadable("stat", pid))
+}
+
+/// `PID (COMMAND) STATE PPID ...`: the command may hold blanks and parentheses, so the last one counts.
+fn parse_stat(text: &str) -> Option<Stat> {
+    let (head, tail) = text.rsplit_once(')')?;
+    let command = head.split_once('(')?.1.to_owned();
+    let fields: Vec<&str> = tail.split_whitespace().collect();
+    // proc(5) counts from 1 and from the pid on: the state is field 3, the start time field 22.
+    Some(Stat { command, parent: fields.get(1)?.parse().ok()?, start: fields.get(19)?.parse().ok()? })
+}
+
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
+}
+
+fn number(pid: u32) -> io::Result<Pid> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not the number of a process"))
+}
+
+fn unreadable(file: &str, pid: u32) -> io::Error {
+    io::Error::other(format!("/proc/{pid}/{file} is not as it should be"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_with_blanks_and_parentheses_is_read_whole() {
+        let text = "42 (a) b (c)) S 7 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2";
+        let expected = Stat { command: "a) b (c)".to_owned(), parent: 7, start: 987_654 };
+        assert_eq!(parse_stat(text), Some(expected));
+        assert_eq!(parse_stat("42 (a) S"), None);
+    }
+
+    #[test]
+    fn a_thread_leads_to_its_process() {
+        let me = std::process::id();
+        std::thread::spawn(move || {
+            let link = fs::read_link("/proc/thread-self").unwrap();
+            let tid = link.file_name().unwrap().to_str().unwrap().parse().unwrap();
+            assert_ne!(tid, me);
+            let process = Process::of_thread(tid).unwrap();
+            assert_eq!(process.id(), Process::of(me).unwrap().id());
+            assert!(!process.has_ended().unwrap());
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn an_ended_process_is_known_as_ended_and_is_not_taken_for_another() {
+        let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let process = Process::of(child.id()).unwrap();
+        assert_eq!(ancestors(child.id()).next(), Some(std::process::id()));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert!(process.has_ended().unwrap());
+        assert!(Process::of(child.id()).is_err());
+    }
+
+    #[test]
+    fn it_is_seen_how_a_file_is_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("17");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+        let _both = fs::File::options().read(true).write(true).open(&path).unwrap();
+        let _own = rustix::fs::open(&path, OWN | OFlags::CLOEXEC, rustix::fs::Mode::empty()).unwrap();
+        let inode = std::os::unix::fs::MetadataExt::ino(&fs::metadata(&path).unwrap());
+        let me = std::process::id();
+        let both = Opened { reads: true, writes: true, nonblocking: false };
+        assert_eq!(descriptors(me, "17", inode).unwrap(), [both]);
+        assert_eq!(descriptors(me, "17", inode + 1).unwrap(), []);
+        assert!(holder("17", inode, None).is_some());
+        let _read = rustix::fs::open(&path, OFlags::RDONLY | OFlags::NONBLOCK, rustix::fs::Mode::empty()).unwrap();
+        fs::remove_file(&path).unwrap();
+        let read = Opened { reads: true, writes: false, nonblocking: true };
+        assert!(descriptors(me, "17", inode).unwrap().contains(&read));
+    }
+}

@@ -1,0 +1,182 @@
+//! The ordered sets from which every choice is the first or the last, and the two functions that keep them.
+//!
+//! After each change to an endpoint, `refresh` computes in which sets it and its lease stand now, takes them out where
+//! they stood, and puts them in. Nobody else touches a set, so none can disagree with the accounts for long.
+
+use std::collections::BTreeSet;
+
+use super::order::{Rank, Service};
+use super::policy::{DEPTH, TURN};
+use super::station::Class;
+use super::{Nanos, Scheduler};
+use crate::ledger::{EndpointId, LeaseId, Stage};
+
+/// The order within a lease: who has least, then who was served longest ago.
+pub(super) type Turn = (u32, Nanos, EndpointId);
+
+/// The classes of endpoints without an offer.
+pub(super) const EMPTY: [Class; 3] = [Class::Keen, Class::Doubtful, Class::Remote];
+
+/// Over all leases.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    /// Leases below their cap with an endpoint that may get an offer, for each class.
+    pub hungry: [BTreeSet<Rank>; 4],
+    /// Leases below their cap with an endpoint that may be idle and has no offer, by which was asked longest ago.
+    pub asks: BTreeSet<(Nanos, LeaseId)>,
+    /// Leases with an offer lying, each with the rank it would have with one less.
+    pub offering: BTreeSet<Rank>,
+    /// Leases in which an offer should move from one endpoint to one that has less, by the class of that one.
+    pub unfair: [BTreeSet<LeaseId>; 3],
+    /// Leases at their cap with a hungry endpoint, by when an offer of theirs has lain too long.
+    pub stuck: BTreeSet<(Nanos, LeaseId)>,
+    /// Endpoints with an offer, by when it may go elsewhere.
+    pub ripe: BTreeSet<(Nanos, EndpointId)>,
+    /// Doubtful endpoints with an offer, by when they got it.
+    pub asked: BTreeSet<(Nanos, EndpointId)>,
+    /// Endpoints that rest, by when that ends.
+    pub resting: BTreeSet<(Nanos, EndpointId)>,
+}
+
+/// Where a lease stands.
+#[derive(Debug, Default)]
+pub(super) struct Share {
+    pub hungry: [BTreeSet<Turn>; 4],
+    pub asks: BTreeSet<(Nanos, EndpointId)>,
+    pub offering: BTreeSet<Turn>,
+    pub ripe: BTreeSet<(Nanos, EndpointId)>,
+    pub place_in_line: Option<u64>,
+    width: u32,
+    service: Service,
+    in_hungry: [Option<Rank>; 4],
+    in_asks: Option<(Nanos, LeaseId)>,
+    in_offering: Option<Rank>,
+    in_unfair: [Option<LeaseId>; 3],
+    in_stuck: Option<(Nanos, LeaseId)>,
+}
+
+/// Where an endpoint stands.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Spot {
+    hungry: Option<(Class, Turn)>,
+    offering: Option<Turn>,
+    ripe: Option<Nanos>,
+    asked: Option<Nanos>,
+    resting: Option<Nanos>,
+}
+
+fn move_in<T: Ord + Copy>(set: &mut BTreeSet<T>, old: Option<T>, new: Option<T>) {
+    if old != new {
+        old.map(|old| set.remove(&old));
+        new.map(|new| set.insert(new));
+    }
+}
+
+impl Scheduler {
+    /// Computes anew where an endpoint and its lease stand.
+    pub(super) fn refresh(&mut self, endpoint: EndpointId) {
+        let Some(account) = self.ledger.endpoint(endpoint) else { return };
+        let (lease, held, offered) = (account.lease(), account.held(), account.offered());
+        let Some(station) = self.stations.get(endpoint) else { return };
+        let mut spot = Spot::default();
+        let class = station.class();
+        if offered == 0 {
+            // Among those who are asked, who never was comes first, then each in turn.
+            let asked = if station.misses > 0 { station.offered_at } else { 0 };
+            let next = if class.asks() { asked } else { station.served };
+            match station.resting {
+                Some(until) => spot.resting = Some(until),
+                None => spot.hungry = Some((class, (held, next, endpoint))),
+            }
+        } else if !station.quicker {
+            spot.offering = Some((held + offered, station.served, endpoint));
+            spot.ripe = Some(station.ripe_at);
+            spot.asked = class.asks().then_some(station.offered_at);
+            if class == Class::Keen && station.proven && offered < DEPTH {
+                spot.hungry = Some((Class::More, (held + offered, station.served, endpoint)));
+            }
+        }
+        self.list(endpoint, lease, spot);
+        self.refresh_lease(lease);
+    }
+
+    /// Takes an endpoint out of all sets for good.
+    pub(super) fn unlist(&mut self, endpoint: EndpointId, lease: LeaseId) {
+        self.list(endpoint, lease, Spot::default());
+        self.spots.remove(endpoint);
+    }
+
+    fn list(&mut self, endpoint: EndpointId, lease: LeaseId, new: Spot) {
+        let (Some(spot), Some(share)) = (self.spots.get_mut(endpoint), self.shares.get_mut(lease)) else { return };
+        let old = std::mem::replace(spot, new);
+        if old == new {
+            return;
+        }
+        let at = |time: Option<Nanos>| time.map(|time| (time, endpoint));
+        for class in Class::ALL {
+            let turn = |spot: Spot| spot.hungry.filter(|hungry| hungry.0 == class).map(|hungry| hungry.1);
+            move_in(&mut share.hungry[class as usize], turn(old), turn(new));
+        }
+        let asks = |spot: Spot| spot.hungry.filter(|hungry| hungry.0.asks()).map(|(_, (_, next, id))| (next, id));
+        move_in(&mut share.asks, asks(old), asks(new));
+        move_in(&mut share.offering, old.offering, new.offering);
+        move_in(&mut share.ripe, at(old.ripe), at(new.ripe));
+        let places = &mut self.places;
+        move_in(&mut places.ripe, at(old.ripe), at(new.ripe));
+        move_in(&mut places.asked, at(old.asked), at(new.asked));
+        move_in(&mut places.resting, at(old.resting), at(new.resting));
+    }
+
+    /// Computes anew where a lease stands among the others.
+    pub(super) fn refresh_lease(&mut self, lease: LeaseId) {
+        let Some(share) = self.shares.get_mut(lease) else { return };
+        let (mut hungry, mut asks, mut offering, mut unfair, mut stuck) = ([None; 4], None, None, [None; 3], None);
+        let account = self.ledger.lease(lease);
+        if let Some(account) = account {
+            let (width, terms) = (account.width(), account.terms());
+            if width != share.width {
+                share.service.change(self.now, width, terms.weight);
+                share.width = width;
+            }
+            let floor = if account.stage() == Stage::Ended { 0 } else { terms.floor };
+            let rank = |width| Rank::new(width, floor, terms.weight, share.service.value(), lease);
+            let capped = width >= terms.cap;
+            hungry = share.hungry.each_ref().map(|turns| (!capped && !turns.is_empty()).then(|| rank(width)));
+            asks = share.asks.first().filter(|_| !capped).map(|ask| (ask.0, lease));
+            offering = (!share.offering.is_empty()).then(|| rank(width.saturating_sub(1)));
+            let in_place = |endpoint| self.stations.get(endpoint).is_some_and(|s| s.kind.in_place());
+            unfair = EMPTY.map(|to| share.is_unfair(to, in_place).then_some(lease));
+            let waits = EMPTY.iter().any(|&class| !share.hungry[class as usize].is_empty());
+            stuck = share.ripe.first().filter(|_| capped && waits).map(|ripe| (ripe.0 + TURN, lease));
+        }
+        let places = &mut self.places;
+        for (class, new) in hungry.into_iter().enumerate() {
+            move_in(&mut places.hungry[class], share.in_hungry[class], new);
+        }
+        move_in(&mut places.asks, share.in_asks, asks);
+        move_in(&mut places.offering, share.in_offering, offering);
+        for (to, new) in unfair.into_iter().enumerate() {
+            move_in(&mut places.unfair[to], share.in_unfair[to], new);
+        }
+        move_in(&mut places.stuck, share.in_stuck, stuck);
+        (share.in_hungry, share.in_asks, share.in_offering) = (hungry, asks, offering);
+        (share.in_unfair, share.in_stuck) = (unfair, stuck);
+        if account.is_none() {
+            self.shares.remove(lease);
+        }
+    }
+}
+
+impl Share {
+    /// An offer should move from the endpoint that has most to one without. Ties count only where the byte was just
+    /// returned in place: a client that waits is about to read its offer.
+    fn is_unfair(&self, to: Class, in_place: impl Fn(EndpointId) -> bool) -> bool {
+        let (Some(&(least, next, _)), Some(&(most, served, from))) =
+            (self.hungry[to as usize].first(), self.offering.last())
+        else {
+            return false;
+        };
+        let longer = to == Class::Keen && next < served && in_place(from);
+        least + 1 < most || (least + 1 == most && longer)
+    }
+}

@@ -1,0 +1,235 @@
+//! The next action, and when to look again.
+//!
+//! In this order: what is owed is taken back; a lease that waits gets its first slot; a free slot goes to the
+//! hungriest; and where none is free, an offer moves: out of a place that has more than the hungriest, or out of one
+//! where it lay too long.
+
+use super::index::{Turn, EMPTY};
+use super::order::Rank;
+use super::policy::{ASKED_PART, DEPTH, SLACK, TURN};
+use super::station::Class;
+use super::{Nanos, Recall, Scheduler};
+use crate::ledger::{EndpointId, LeaseId};
+
+/// What the driver has to do. It is booked already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// Write so many bytes where this endpoint reads. If that fails: [`Scheduler::refused`].
+    Offer {
+        /// Where.
+        endpoint: EndpointId,
+        /// How many.
+        count: u32,
+    },
+    /// Read back at most so many bytes, without blocking, and say at once how many there were
+    /// ([`Scheduler::withdrawn`]): the client may have been quicker. There is no next action before that.
+    Withdraw {
+        /// Where.
+        endpoint: EndpointId,
+        /// How many.
+        count: u32,
+    },
+    /// This lease has its first slot: its command may start.
+    Grant {
+        /// Which.
+        lease: LeaseId,
+    },
+}
+
+/// The place of the lease that should get a slot, and the class and the turn of its endpoint.
+type Hungriest = (Rank, Class, Turn);
+
+impl Scheduler {
+    /// The next action, if there is one. Ask until there is none.
+    pub fn next(&mut self, now: Nanos) -> Option<Action> {
+        self.pass(now);
+        if self.recall.is_some() {
+            return None;
+        }
+        let action = self.debts().or_else(|| self.first_slots()).or_else(|| self.free_slots()).or_else(|| self.moves());
+        if action.is_none() {
+            self.slack = (self.ledger.free() > 0).then(|| self.slack.unwrap_or(self.now));
+        }
+        action
+    }
+
+    /// When to ask for actions again if no event comes before. `None`: no timer is needed.
+    pub fn next_due(&self) -> Option<Nanos> {
+        let places = &self.places;
+        let rested = places.resting.first().map(|rest| rest.0);
+        let ripe = places.ripe.first().map(|ripe| ripe.0);
+        let keen = !places.hungry[Class::Keen as usize].is_empty();
+        let moves = if self.recall.is_some() {
+            return None;
+        } else if let Some(slack) = self.slack {
+            rested.map(|rested| rested.min(slack + SLACK))
+        } else if keen {
+            ripe
+        } else if !places.asks.is_empty() {
+            ripe.map(|ripe| ripe.max(self.turned + TURN))
+        } else {
+            ripe.and(rested)
+        };
+        let inner = places.stuck.first().map(|stuck| stuck.0);
+        [moves, inner].into_iter().flatten().min()
+    }
+
+    fn debts(&mut self) -> Option<Action> {
+        let owed = self.ledger.owed();
+        let endpoint = (owed > 0).then(|| self.richest()).flatten()?;
+        self.recall(endpoint, owed)
+    }
+
+    fn first_slots(&mut self) -> Option<Action> {
+        let (&place, &lease) = self.line.first_key_value()?;
+        if self.ledger.start(lease) {
+            self.line.remove(&place);
+            self.shares[lease].place_in_line = None;
+            self.refresh_lease(lease);
+            return Some(Action::Grant { lease });
+        }
+        let rich = self.places.offering.last().is_some_and(|rank| rank.above_floor);
+        let endpoint = rich.then(|| self.richest()).flatten()?;
+        self.recall(endpoint, 1)
+    }
+
+    fn free_slots(&mut self) -> Option<Action> {
+        if self.ledger.free() == 0 {
+            return None;
+        }
+        if self.slack.is_some_and(|slack| slack + SLACK <= self.now) {
+            while self.served_next().is_none() {
+                let Some(&(_, endpoint)) = self.places.resting.first() else { break };
+                self.rouse(endpoint);
+            }
+        }
+        let (lease, class, endpoint) = self.served_next()?;
+        let count = match class {
+            Class::Keen | Class::More => self.depth(endpoint, lease),
+            _ => 1,
+        };
+        if class != Class::More {
+            let typical_job = self.typical_job.get();
+            self.stations[endpoint].offered(self.now, typical_job);
+        }
+        let count = self.ledger.offer(endpoint, count);
+        self.refresh(endpoint);
+        Some(Action::Offer { endpoint, count })
+    }
+
+    fn moves(&mut self) -> Option<Action> {
+        if let Some(endpoint) = self.inner() {
+            return self.recall(endpoint, 1);
+        }
+        if self.ledger.free() > 0 {
+            return None;
+        }
+        let ripe = self.places.ripe.first().filter(|ripe| ripe.0 <= self.now).map(|ripe| ripe.1);
+        let keen = !self.places.hungry[Class::Keen as usize].is_empty();
+        let turns = !self.places.asks.is_empty() && self.turned + TURN <= self.now;
+        if let Some(endpoint) = ripe.filter(|_| keen || turns) {
+            self.turned = self.now;
+            return self.recall(endpoint, u32::MAX);
+        }
+        if keen && self.places.asked.len() > self.asked_most() {
+            let &(_, endpoint) = self.places.asked.first()?;
+            return self.recall(endpoint, 1);
+        }
+        // Whoever loses an offer here may be keen itself, so this may not hang on nobody being keen: it would go to and fro.
+        let (rank, class, _) = self.hungriest(&EMPTY)?;
+        let rich = *self.places.offering.last()?;
+        let endpoint = self.richest()?;
+        let in_place = self.stations.get(endpoint)?.kind.in_place();
+        let poorer = (rank.above_floor, rank.level) < (rich.above_floor, rich.level);
+        let same = (rank.above_floor, rank.level) == (rich.above_floor, rich.level);
+        let had_less = same && class == Class::Keen && in_place && rank.service < rich.service;
+        if rank.lease != rich.lease && (poorer || had_less) {
+            return self.recall(endpoint, 1);
+        }
+        None
+    }
+
+    /// The endpoint that gives up an offer for another one of its lease.
+    fn inner(&self) -> Option<EndpointId> {
+        let unfair = EMPTY.iter().filter(|&&to| self.may_move_to(to));
+        if let Some(lease) = unfair.filter_map(|&to| self.places.unfair[to as usize].first()).next() {
+            return self.shares[*lease].offering.last().map(|turn| turn.2);
+        }
+        let &(_, lease) = self.places.stuck.first().filter(|stuck| stuck.0 <= self.now)?;
+        self.shares[lease].ripe.first().map(|ripe| ripe.1)
+    }
+
+    /// Where an offer lies in the lease that has most for its weight.
+    fn richest(&self) -> Option<EndpointId> {
+        let rank = self.places.offering.last()?;
+        self.shares[rank.lease].offering.last().map(|turn| turn.2)
+    }
+
+    /// Who gets a free slot. Where nobody is keen it costs nothing to ask, so all are asked in turn, however much
+    /// their lease has: this way nobody waits for ever.
+    fn served_next(&self) -> Option<(LeaseId, Class, EndpointId)> {
+        let hungriest = self.hungriest(&Class::ALL).map(|(rank, class, (.., endpoint))| (rank.lease, class, endpoint));
+        if !self.no_one_keen() || hungriest.is_some_and(|(_, class, _)| !class.asks()) {
+            return hungriest;
+        }
+        let &(_, lease) = self.places.asks.first()?;
+        let &(_, endpoint) = self.shares[lease].asks.first()?;
+        Some((lease, self.stations[endpoint].class(), endpoint))
+    }
+
+    /// Who comes first among endpoints of these classes that may get something others might want.
+    fn hungriest(&self, classes: &[Class]) -> Option<Hungriest> {
+        let first = |&class: &Class| {
+            let rank = *self.places.hungry[class as usize].first()?;
+            let turn = *self.shares[rank.lease].hungry[class as usize].first()?;
+            let may = match class {
+                Class::Keen | Class::Doubtful | Class::Remote => self.may_move_to(class),
+                Class::More => self.stations[turn.2].ripe_at > self.now || self.alone(rank.lease),
+            };
+            may.then_some((rank, class, turn))
+        };
+        classes.iter().filter_map(first).min_by_key(|&(rank, class, (width, ..))| (rank, width, class))
+    }
+
+    /// Whether one of this class may get what others might want: only so many are asked at once.
+    fn may_move_to(&self, class: Class) -> bool {
+        match class {
+            Class::Keen => true,
+            Class::Doubtful => self.places.asked.len() < self.asked_most(),
+            Class::Remote => self.places.asked.len() < self.asked_most() && self.ask_remote <= self.now,
+            Class::More => false,
+        }
+    }
+
+    fn no_one_keen(&self) -> bool {
+        self.places.hungry[Class::Keen as usize].is_empty()
+    }
+
+    fn asked_most(&self) -> usize {
+        (self.ledger.capacity() / ASKED_PART).max(1) as usize
+    }
+
+    /// Nobody in another lease could use a free slot now, and in this one only one endpoint.
+    fn alone(&self, lease: LeaseId) -> bool {
+        let counts = |hungry: &[usize; 4]| hungry.iter().sum::<usize>() == 1;
+        let leases = [0, 1, 2, 3].map(|class| self.places.hungry[class].len());
+        let endpoints = [0, 1, 2, 3].map(|class| self.shares[lease].hungry[class].len());
+        counts(&leases) && counts(&endpoints)
+    }
+
+    fn depth(&self, endpoint: EndpointId, lease: LeaseId) -> u32 {
+        if !self.stations[endpoint].proven || !self.alone(lease) {
+            return 1;
+        }
+        let lying = self.ledger.endpoint(endpoint).map_or(0, |account| account.offered());
+        let below_cap = self.ledger.lease(lease).map_or(0, |account| account.terms().cap - account.width());
+        (DEPTH - lying).min(below_cap)
+    }
+
+    fn recall(&mut self, endpoint: EndpointId, count: u32) -> Option<Action> {
+        let count = self.ledger.endpoint(endpoint)?.offered().min(count);
+        self.recall = Some(Recall { endpoint, count });
+        Some(Action::Withdraw { endpoint, count })
+    }
+}

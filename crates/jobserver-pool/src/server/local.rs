@@ -1,0 +1,103 @@
+//! A pool for one command, served by a thread of the process that runs it: no daemon, and a directory of its own that
+//! goes with it.
+//!
+//! Whoever is killed by SIGKILL leaves its directory, and a mount that answers nobody; the next one removes what no
+//! living server holds locked.
+
+use std::fs;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::thread::{Builder, JoinHandle};
+
+use super::Server;
+use crate::control::{Status, SOCKET};
+use crate::endpoint::{self, Style};
+use crate::failed::failed;
+
+/// What the directories of local pools are called; the rest of the name is chance's.
+const PREFIX: &str = "jobserver-run-";
+
+/// A pool served by a thread.
+#[derive(Debug)]
+pub struct Local {
+    directory: PathBuf,
+    stop: UnixStream,
+    thread: Option<JoinHandle<io::Result<Status>>>,
+}
+
+impl Local {
+    /// Serves `capacity` slots from a new directory in `parent`.
+    ///
+    /// # Errors
+    /// As [`Server::start`]; no directory can be made in `parent`; no thread can be had.
+    pub fn start(parent: &Path, style: Style, capacity: u32, tell: fn(&str)) -> io::Result<Local> {
+        sweep(parent);
+        let name = format!("{PREFIX}{}-{:08x}", std::process::id(), chance()?);
+        let directory = parent.join(name);
+        let mut server = match Server::start(&directory, style, capacity, tell) {
+            Ok(server) => server,
+            Err(error) => {
+                let _ = fs::remove_dir(&directory);
+                return Err(error);
+            }
+        };
+        let (stop, stopped) = UnixStream::pair()?;
+        let body = move || {
+            server.serve(stopped.as_fd())?;
+            Ok(server.engine().status(|_| true))
+        };
+        let thread = Builder::new().name("pool".to_string()).spawn(body)?;
+        Ok(Local { directory, stop, thread: Some(thread) })
+    }
+
+    /// Where it is served.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Ends the pool, and tells how it stood at the end.
+    ///
+    /// # Errors
+    /// What has ended it before.
+    pub fn finish(mut self) -> io::Result<Status> {
+        self.end().unwrap_or_else(|| Err(io::Error::other("the pool's thread has ended by itself")))
+    }
+
+    fn end(&mut self) -> Option<io::Result<Status>> {
+        let thread = self.thread.take()?;
+        let _ = self.stop.shutdown(std::net::Shutdown::Both);
+        let status = thread.join().ok();
+        let _ = fs::remove_dir(&self.directory);
+        status
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Removes what killed servers of this user have left in `parent`.
+fn sweep(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let is_ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX))
+            && entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == rustix::process::geteuid().as_raw());
+        // One that is served is locked.
+        if is_ours && endpoint::clear(&entry.path()).is_ok() {
+            let _ = fs::remove_file(entry.path().join(SOCKET));
+            let _ = fs::remove_dir(entry.path());
+        }
+    }
+}
+
+fn chance() -> io::Result<u32> {
+    let mut bytes = [0; 4];
+    let path = Path::new("/dev/urandom");
+    let read = fs::File::open(path).and_then(|mut file| io::Read::read_exact(&mut file, &mut bytes));
+    read.map_err(|error| failed(error, "can't read", path))?;
+    Ok(u32::from_ne_bytes(bytes))
+}

@@ -1,0 +1,165 @@
+//! The server of a pool: who may open leases, and which connection speaks for which. `jobserver serve` runs it as a
+//! process, `jobserver run` without one as a thread of its own.
+//!
+//! One thread around one epoll set, without a timer while nothing happens. A peer that says nonsense, or nothing, or
+//! reads nothing, loses its own connection and nothing else. A lease ends when its connection is closed *and* its
+//! command is gone.
+
+mod local;
+mod peer;
+
+use std::collections::HashMap;
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::buffer::spare_capacity;
+use rustix::event::{epoll, Timespec};
+
+use crate::control::{Reply, SOCKET};
+use crate::endpoint::Style;
+use crate::engine::{Engine, Notice};
+use crate::failed::failed;
+use crate::fuse::Reach;
+use crate::ledger::LeaseId;
+pub use local::Local;
+use peer::Peer;
+
+/// A pool that is being served.
+#[derive(Debug)]
+pub struct Server {
+    engine: Engine,
+    listener: UnixListener,
+    socket: PathBuf,
+    epoll: OwnedFd,
+    peers: HashMap<u64, Peer>,
+    /// Who speaks for a lease.
+    speakers: HashMap<LeaseId, u64>,
+    next_peer: u64,
+    reach: Reach,
+    /// Given up for a moment when no other descriptor is left, to turn a new peer away.
+    spare: Option<File>,
+    tell: fn(&str),
+}
+
+/// Which descriptor epoll speaks of; from [`PEERS`] on, two for each peer: its socket and its command.
+const ENGINE: u64 = 0;
+const LISTENER: u64 = 1;
+const STOP: u64 = 2;
+const PEERS: u64 = 4;
+
+impl Server {
+    /// Serves `capacity` slots from a directory, which is made if it is missing. `tell` is called with what a person
+    /// should know, each once.
+    ///
+    /// # Errors
+    /// As [`Engine::start`]; the socket can't be made.
+    pub fn start(directory: &Path, style: Style, capacity: u32, tell: fn(&str)) -> io::Result<Server> {
+        let engine = Engine::start(directory, style, capacity)?;
+        let (Style::Tracked(reach) | Style::Fifo(reach)) = style;
+        let socket = directory.join(SOCKET);
+        // The directory is locked by now, so whoever made it is gone.
+        match fs::remove_file(&socket) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(failed(error, "can't remove", &socket))
+            }
+            _ => {}
+        }
+        let listener = UnixListener::bind(&socket).map_err(|error| failed(error, "can't make", &socket))?;
+        listener.set_nonblocking(true)?;
+        let mode = if reach == Reach::Everyone { 0o666 } else { 0o600 };
+        fs::set_permissions(&socket, Permissions::from_mode(mode))?;
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        watch(&epoll, engine.fd(), ENGINE, epoll::EventFlags::IN)?;
+        watch(&epoll, listener.as_fd(), LISTENER, epoll::EventFlags::IN)?;
+        Ok(Server {
+            engine,
+            listener,
+            socket,
+            epoll,
+            peers: HashMap::new(),
+            speakers: HashMap::new(),
+            next_peer: PEERS,
+            reach,
+            spare: File::open("/dev/null").ok(),
+            tell,
+        })
+    }
+
+    /// The accounts, and the work on them.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Serves until `stop` is readable.
+    ///
+    /// # Errors
+    /// epoll itself fails.
+    pub fn serve(&mut self, stop: BorrowedFd<'_>) -> io::Result<()> {
+        watch(&self.epoll, stop, STOP, epoll::EventFlags::IN)?;
+        let mut ready = Vec::with_capacity(64);
+        loop {
+            ready.clear();
+            self.turn_engine();
+            let timeout = self.engine.timeout().map(|timeout| {
+                // Rounded up by the kernel or not: early is harmless, it comes again.
+                Timespec::try_from(timeout.max(Duration::from_micros(10))).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 })
+            });
+            match epoll::wait(&self.epoll, spare_capacity(&mut ready), timeout.as_ref()) {
+                Ok(_) => {}
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            for event in &ready {
+                match event.data.u64() {
+                    STOP => {
+                        let _ = epoll::delete(&self.epoll, stop);
+                        return Ok(());
+                    }
+                    ENGINE => {}
+                    LISTENER => self.accept(),
+                    id if id % 2 == 0 => self.hear(id),
+                    id => self.command_ended(id - 1),
+                }
+            }
+        }
+    }
+
+    fn turn_engine(&mut self) {
+        if let Err(error) = self.engine.turn() {
+            (self.tell)(&format!("the pool goes on after an error: {error}"));
+        }
+        while let Some(notice) = self.engine.notice() {
+            let (lease, reply, descriptors) = match notice {
+                Notice::Granted(lease) => (lease, Reply::Granted, Vec::new()),
+                Notice::Opened { lease, endpoint, descriptors } => (lease, Reply::Endpoint { endpoint }, descriptors),
+                Notice::Closed { lease, endpoint } => (lease, Reply::Closed { endpoint }, Vec::new()),
+                Notice::Trouble(text) => {
+                    (self.tell)(&text);
+                    continue;
+                }
+            };
+            if let Some(&id) = self.speakers.get(&lease) {
+                self.say(id, &reply, descriptors);
+            }
+        }
+    }
+
+    fn watch_peer(&self, id: u64, fd: BorrowedFd<'_>) -> io::Result<()> {
+        watch(&self.epoll, fd, id, epoll::EventFlags::IN)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.socket);
+    }
+}
+
+fn watch(set: &OwnedFd, fd: BorrowedFd<'_>, id: u64, events: epoll::EventFlags) -> io::Result<()> {
+    Ok(epoll::add(set, fd, epoll::EventData::new_u64(id), events)?)
+}

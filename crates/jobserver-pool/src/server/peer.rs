@@ -1,0 +1,220 @@
+//! One connection, and what it may do.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use rustix::event::epoll;
+use rustix::net::sockopt::socket_peercred;
+
+use super::Server;
+use crate::control::{Lines, Open, Reply, Request, VERSION};
+use crate::engine::Owner;
+use crate::fuse::Reach;
+use crate::ledger::{LeaseId, Stage, Terms};
+use crate::process::{self, Process};
+
+/// Connections that one user may have: more than builds at once, fewer than our descriptors.
+const CONNECTIONS_MOST: usize = 512;
+
+#[derive(Debug)]
+pub(super) struct Peer {
+    /// None once it was closed: the lease lives on until its command has ended.
+    lines: Option<Lines>,
+    pid: u32,
+    uid: u32,
+    lease: Option<LeaseId>,
+    command: Option<Process>,
+}
+
+impl Server {
+    pub(super) fn accept(&mut self) {
+        loop {
+            match self.listener.accept() {
+                Ok((socket, _)) => {
+                    // A peer that is gone again, or one too many, is no trouble of ours.
+                    let _ = self.admit(socket);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => {
+                    // No descriptor left: turned away, or it would wake us for ever.
+                    self.spare = None;
+                    drop(self.listener.accept());
+                    self.spare = File::open("/dev/null").ok();
+                    return;
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, socket: UnixStream) -> io::Result<()> {
+        socket.set_nonblocking(true)?;
+        let peer = socket_peercred(&socket)?;
+        let (pid, uid) = (peer.pid.as_raw_nonzero().get() as u32, peer.uid.as_raw());
+        let mut lines = Lines::new(socket);
+        let refused = if self.reach == Reach::Owner && !self.is_master(uid) {
+            Some(format!("this pool belongs to another user than {uid}"))
+        } else if self.peers.values().filter(|peer| peer.uid == uid).count() >= CONNECTIONS_MOST {
+            Some(format!("user {uid} has {CONNECTIONS_MOST} connections already: some builds have to end first"))
+        } else {
+            None
+        };
+        if let Some(message) = refused {
+            return lines.send(&Reply::Error { message }, Vec::new());
+        }
+        let id = self.next_peer;
+        self.next_peer += 2;
+        self.watch_peer(id, lines.fd())?;
+        self.peers.insert(id, Peer { lines: Some(lines), pid, uid, lease: None, command: None });
+        Ok(())
+    }
+
+    /// Whether this user may see and change all.
+    fn is_master(&self, uid: u32) -> bool {
+        uid == 0 || uid == rustix::process::geteuid().as_raw()
+    }
+
+    /// The socket of a peer has something, or has room again.
+    pub(super) fn hear(&mut self, id: u64) {
+        loop {
+            let Some(lines) = self.peers.get_mut(&id).and_then(|peer| peer.lines.as_mut()) else { return };
+            let text = match lines.flush().and_then(|()| lines.line()) {
+                Ok(Some(line)) => line.text,
+                Ok(None) => return self.watch_room(id),
+                Err(_) => return self.hang_up(id),
+            };
+            let reply = match serde_json::from_slice(&text) {
+                Ok(request) => self.answer(id, request),
+                Err(error) => Some(Reply::Error { message: format!("not understood: {error}") }),
+            };
+            if let Some(reply) = reply {
+                self.say(id, &reply, Vec::new());
+            }
+        }
+    }
+
+    pub(super) fn say(&mut self, id: u64, reply: &Reply, descriptors: Vec<OwnedFd>) {
+        let Some(lines) = self.peers.get_mut(&id).and_then(|peer| peer.lines.as_mut()) else { return };
+        match lines.send(reply, descriptors) {
+            Ok(()) => self.watch_room(id),
+            Err(_) => self.hang_up(id),
+        }
+    }
+
+    /// Asks for room as long as something is unsent.
+    fn watch_room(&mut self, id: u64) {
+        let Some(lines) = self.peers.get(&id).and_then(|peer| peer.lines.as_ref()) else { return };
+        let room = if lines.is_full() { epoll::EventFlags::OUT } else { epoll::EventFlags::empty() };
+        let _ = epoll::modify(&self.epoll, lines.fd(), epoll::EventData::new_u64(id), epoll::EventFlags::IN | room);
+    }
+
+    fn answer(&mut self, id: u64, request: Request) -> Option<Reply> {
+        match request {
+            Request::Open(open) => self.open(id, open),
+            Request::Command { pid } => self.command(id, pid).err().map(refusal),
+            Request::Status => {
+                let asks = self.peers.get(&id)?.uid;
+                let all = self.is_master(asks);
+                Some(Reply::Status(self.engine.status(|uid| all || uid == asks)))
+            }
+            Request::Set { capacity } => Some(self.set(id, capacity)),
+        }
+    }
+
+    fn open(&mut self, id: u64, open: Open) -> Option<Reply> {
+        let peer = self.peers.get(&id)?;
+        if peer.lease.is_some() {
+            return Some(refusal("this connection has a lease already: a second one needs a second connection"));
+        }
+        let capacity = self.engine.ledger().capacity();
+        let Open { name, command, floor, cap, weight, now, inherited } = open;
+        if floor == 0 || weight == 0 || cap == Some(0) {
+            return Some(refusal("floor, cap and weight are 1 at least"));
+        }
+        let mut terms = Terms::new(name);
+        terms.floor = floor.min(capacity);
+        terms.cap = cap.unwrap_or(u32::MAX);
+        terms.weight = weight.min(1000);
+        (terms.now, terms.inherited) = (now, inherited);
+        let owner = Owner { pid: peer.pid, uid: peer.uid, command, command_pid: None };
+        let lease = match self.engine.open_lease(terms, owner) {
+            Ok(lease) => lease,
+            Err(error) => return Some(refusal(format!("no lease can be opened: {error}"))),
+        };
+        self.peers.get_mut(&id)?.lease = Some(lease);
+        self.speakers.insert(lease, id);
+        let path = self.engine.path(lease)?.display().to_string();
+        let style = self.engine.style_name().to_string();
+        self.say(id, &Reply::Opened { version: VERSION, path, style, capacity }, Vec::new());
+        self.turn_engine();
+        let waits = self.engine.ledger().lease(lease).is_some_and(|account| account.stage() == Stage::Waiting);
+        waits.then(|| Reply::Waiting { leases: self.engine.ledger().leases().count() - 1 })
+    }
+
+    fn command(&mut self, id: u64, pid: u32) -> Result<(), String> {
+        let uid = self.peers.get(&id).ok_or("no such peer")?.uid;
+        let process = Process::of(pid).map_err(|error| format!("process {pid} can't be watched: {error}"))?;
+        let about = process::about(pid).map_err(|error| format!("process {pid} can't be looked at: {error}"))?;
+        if about.uid != uid && uid != 0 {
+            return Err(format!("process {pid} belongs to another user"));
+        }
+        let flags = epoll::EventFlags::IN;
+        super::watch(&self.epoll, process.fd(), id + 1, flags).map_err(|error| error.to_string())?;
+        let peer = self.peers.get_mut(&id).ok_or("no such peer")?;
+        if peer.lease.is_none() || peer.command.is_some() {
+            let _ = epoll::delete(&self.epoll, process.fd());
+            return Err("a command needs a lease that has none".to_string());
+        }
+        peer.command = Some(process);
+        if let Some(lease) = peer.lease {
+            self.engine.set_command(lease, Some(pid));
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, id: u64, capacity: u32) -> Reply {
+        let uid = self.peers.get(&id).map(|peer| peer.uid);
+        if !uid.is_some_and(|uid| self.is_master(uid)) {
+            return refusal("only root and who runs the server may set the number of slots");
+        }
+        if capacity == 0 {
+            return refusal("a pool has one slot at least");
+        }
+        self.engine.resize(capacity);
+        Reply::Done
+    }
+
+    /// The connection is over; the lease too, unless its command still runs.
+    fn hang_up(&mut self, id: u64) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if let Some(lines) = peer.lines.take() {
+            let _ = epoll::delete(&self.epoll, lines.fd());
+        }
+        if peer.command.is_none() {
+            self.end_lease(id);
+        }
+    }
+
+    pub(super) fn command_ended(&mut self, id: u64) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if let Some(process) = peer.command.take() {
+            let _ = epoll::delete(&self.epoll, process.fd().as_fd());
+        }
+        match (&peer.lines, peer.lease) {
+            (Some(_), Some(lease)) => self.engine.end_command(lease),
+            _ => self.end_lease(id),
+        }
+    }
+
+    fn end_lease(&mut self, id: u64) {
+        if let Some(lease) = self.peers.remove(&id).and_then(|peer| peer.lease) {
+            self.speakers.remove(&lease);
+            self.engine.close_lease(lease);
+        }
+    }
+}
+
+fn refusal(message: impl Into<String>) -> Reply {
+    Reply::Error { message: message.into() }
+}

@@ -1,0 +1,251 @@
+//! FIFOs as counters, clients that do anything, and a driver that asserts what must always hold.
+
+use std::collections::BTreeMap;
+
+use jobserver_pool::ledger::{EndpointId, LeaseId, Stage, Terms};
+use jobserver_pool::scheduler::{Action, Kind, Nanos, Scheduler};
+
+const MS: Nanos = 1_000_000;
+
+#[derive(Debug)]
+struct Fifo {
+    lease: LeaseId,
+    kind: Kind,
+    lying: u32,
+    output: u32,
+    dirty: bool,
+}
+
+#[derive(Debug)]
+pub struct World {
+    now: Nanos,
+    pool: Scheduler,
+    leases: Vec<LeaseId>,
+    fifos: BTreeMap<EndpointId, Fifo>,
+    /// Tokens that processes of a lease have read and not written back.
+    held: BTreeMap<LeaseId, u32>,
+    strays: u64,
+}
+
+impl World {
+    pub fn new(capacity: u32) -> Self {
+        let pool = Scheduler::new(capacity);
+        Self { now: 0, pool, leases: Vec::new(), fifos: BTreeMap::new(), held: BTreeMap::new(), strays: 0 }
+    }
+
+    pub fn step(&mut self, word: u64) {
+        let (what, a, b, count) = (word as u8 % 64, word >> 8 & 0xffff, word >> 24 & 0xffff, word >> 40 & 3);
+        let endpoint = self.fifos.keys().nth(a as usize % self.fifos.len().max(1)).copied();
+        let lease = self.leases.get(b as usize % self.leases.len().max(1)).copied();
+        match (what, endpoint, lease) {
+            (0..=1, ..) if self.leases.len() < 5 => self.open_lease(a, b),
+            (2..=4, _, Some(lease)) if self.fifos.len() < 10 => self.open_endpoint(lease, a),
+            (5, _, Some(lease)) => self.pool.end_command(self.now, lease),
+            (6, _, Some(lease)) => {
+                self.pool.close_lease(self.now, lease);
+                self.leases.retain(|&other| other != lease);
+            }
+            (7, Some(endpoint), _) => self.exit(endpoint),
+            (8, ..) => self.pool.resize(self.now, (a % 10) as u32),
+            (9..=27, Some(endpoint), _) => self.read(endpoint, 1 + count as u32),
+            (28..=44, Some(endpoint), _) => self.write(endpoint, 1 + count as u32 / 2, false),
+            (45, Some(endpoint), _) => {
+                // Where bytes stay lying, a read and a stray write between two looks can't be told from nothing.
+                self.settle(b);
+                self.write(endpoint, 1 + count as u32, true);
+                self.settle(b);
+            }
+            (46..=57, ..) => self.settle(b),
+            (58, Some(endpoint), _) if b % 4 == 0 => self.repair(endpoint),
+            (58..=60, ..) => self.now += a * MS / 1000,
+            (61, ..) => self.now += a * MS,
+            _ => self.now = self.pool.next_due().unwrap_or(self.now),
+        }
+        if what != 63 {
+            self.drive();
+        }
+    }
+
+    fn open_lease(&mut self, a: u64, b: u64) {
+        let mut terms = Terms::new("a lease");
+        (terms.inherited, terms.now) = (a % 8 == 0, a % 8 == 1);
+        (terms.floor, terms.weight) = (1 + (b % 5 / 4) as u32, 1 + (b % 3) as u32);
+        terms.cap = if b % 2 == 0 { 1 + (a / 8 % 5) as u32 } else { u32::MAX };
+        self.leases.push(self.pool.open_lease(self.now, terms));
+    }
+
+    fn open_endpoint(&mut self, lease: LeaseId, a: u64) {
+        let shared = Kind::Shared { in_place: a % 16 < 8 };
+        let kind = [Kind::Waiting, Kind::NonWaiting, Kind::Waiting, shared][a as usize % 4];
+        let endpoint = self.pool.open_endpoint(self.now, lease, kind).expect("the lease is open");
+        self.fifos.insert(endpoint, Fifo { lease, kind, lying: 0, output: 0, dirty: false });
+    }
+
+    /// The roles of a client are learned after it was settled.
+    fn repair(&mut self, endpoint: EndpointId) {
+        self.settle(0);
+        let fifo = self.fifos.get_mut(&endpoint).expect("it is open");
+        fifo.kind = if fifo.kind == Kind::Waiting { Kind::NonWaiting } else { Kind::Waiting };
+        self.pool.set_kind(self.now, endpoint, fifo.kind);
+    }
+
+    fn exit(&mut self, endpoint: EndpointId) {
+        self.settle(0);
+        let fifo = self.fifos.remove(&endpoint).expect("it is open");
+        let held = self.pool.close_endpoint(self.now, endpoint);
+        *self.held.entry(fifo.lease).or_default() -= held;
+    }
+
+    /// By the client itself, a child of its, or anybody who opened the same FIFO.
+    fn read(&mut self, endpoint: EndpointId, count: u32) {
+        let fifo = self.fifos.get_mut(&endpoint).expect("it is open");
+        let count = fifo.lying.min(count);
+        fifo.lying -= count;
+        fifo.dirty |= count > 0;
+        *self.held.entry(fifo.lease).or_default() += count;
+    }
+
+    /// Whoever in the lease read it, it is written here; `too_many`: also what nobody read.
+    fn write(&mut self, endpoint: EndpointId, count: u32, too_many: bool) {
+        let fifo = self.fifos.get_mut(&endpoint).expect("it is open");
+        let held = self.held.entry(fifo.lease).or_default();
+        let real = (*held).min(count);
+        *held -= real;
+        let count = if too_many { count } else { real };
+        self.strays += u64::from(count - real);
+        if fifo.kind.in_place() {
+            fifo.lying += count;
+        } else {
+            fifo.output += count;
+        }
+        fifo.dirty |= count > 0;
+    }
+
+    /// Looks at all FIFOs that stirred: first at what was taken, for what came back may have been read elsewhere.
+    fn settle(&mut self, b: u64) {
+        let dirty: Vec<_> = self.fifos.iter().filter(|(_, fifo)| fifo.dirty).map(|(id, _)| *id).collect();
+        let any = self.fifos.keys().nth(b as usize % self.fifos.len().max(1)).copied();
+        for &endpoint in &dirty {
+            let taken = self.offered(endpoint).saturating_sub(self.fifos[&endpoint].lying);
+            if taken > 0 {
+                let _ = self.pool.stirred(self.now, endpoint, taken, 0, &[]);
+            }
+        }
+        for &endpoint in &dirty {
+            let more = self.fifos[&endpoint].lying.saturating_sub(self.offered(endpoint));
+            let fifo = self.fifos.get_mut(&endpoint).expect("it is open");
+            let returned = more + std::mem::take(&mut fifo.output);
+            fifo.dirty = false;
+            let before: Vec<_> = any.into_iter().collect();
+            let _ = self.pool.stirred(self.now, endpoint, 0, returned, &before);
+        }
+        assert_eq!(self.pool.ledger().strays(), self.strays, "what nobody read is a stray, and nothing else");
+    }
+
+    fn offered(&self, endpoint: EndpointId) -> u32 {
+        self.pool.ledger().endpoint(endpoint).map_or(0, |account| account.offered())
+    }
+
+    fn drive(&mut self) {
+        let (mut actions, mut in_vain) = (0, Vec::new());
+        while let Some(action) = self.pool.next(self.now) {
+            actions += 1;
+            assert!(actions < 400, "it goes to and fro: {action:?}, {:?}", self.pool);
+            match action {
+                Action::Offer { endpoint, count } => self.offer(endpoint, count),
+                Action::Withdraw { endpoint, count } => {
+                    assert_eq!(self.pool.next(self.now), None, "nothing before a withdrawal is answered");
+                    assert!(!in_vain.contains(&endpoint), "asked again for what a client was quicker to take");
+                    let fifo = self.fifos.get_mut(&endpoint).expect("withdrawals are for open endpoints");
+                    let got = fifo.lying.min(count);
+                    fifo.lying -= got;
+                    if got < count {
+                        in_vain.push(endpoint);
+                    }
+                    assert!(count > 0, "a withdrawal of nothing");
+                    self.pool.withdrawn(self.now, endpoint, got);
+                }
+                Action::Grant { lease } => {
+                    let stage = self.pool.ledger().lease(lease).map(|lease| lease.stage());
+                    assert_eq!(stage, Some(Stage::Running), "only an open lease starts");
+                }
+                other => panic!("{other:?} is new"),
+            }
+            assert!(self.pool.ledger().balanced());
+        }
+        self.check();
+    }
+
+    fn offer(&mut self, endpoint: EndpointId, count: u32) {
+        let fifo = self.fifos.get_mut(&endpoint).expect("offers are for open endpoints");
+        fifo.lying += count;
+        let ledger = self.pool.ledger();
+        let lease = ledger.lease(fifo.lease).expect("its lease is counted");
+        assert!(count > 0, "an offer of nothing");
+        assert!(lease.width() <= lease.terms().cap, "more than its cap: {lease:?}");
+        let extra = lease.stage() == Stage::Ended || lease.width() - count >= lease.terms().floor;
+        let waits = ledger.leases().any(|(_, other)| other.stage() == Stage::Waiting);
+        assert!(!(extra && waits), "a lease above its floor got another slot before a new one got its first");
+    }
+
+    fn check(&self) {
+        let ledger = self.pool.ledger();
+        ledger.recount().expect("every slot is somewhere");
+        assert!(ledger.held() <= ledger.capacity() + ledger.owed());
+        assert!(self.pool.next_due().is_none_or(|due| due > self.now), "due now: {:?}", self.pool);
+        let waits = ledger.leases().any(|(_, lease)| lease.stage() == Stage::Waiting);
+        assert!(!waits || ledger.free() == 0, "a lease waits beside a free slot");
+        for (&endpoint, fifo) in self.fifos.iter().filter(|(_, fifo)| !fifo.dirty) {
+            assert_eq!(fifo.lying, self.offered(endpoint), "an offer was lost at {endpoint:?}");
+        }
+        if self.fifos.values().all(|fifo| !fifo.dirty) {
+            for (id, lease) in ledger.leases() {
+                let implicit = u32::from(lease.stage() == Stage::Running && !lease.terms().inherited);
+                let held = self.held.get(&id).copied().unwrap_or(0);
+                assert_eq!(lease.held() - implicit, held, "what a lease holds");
+            }
+        }
+    }
+
+    /// While the others leave everything lying, each client that waits without an offer gets one, if there is any.
+    pub fn everyone_who_waits_is_asked(&mut self) {
+        self.settle(0);
+        self.drive();
+        let waiting: Vec<_> = self.fifos.iter().filter(|(_, fifo)| fifo.kind == Kind::Waiting).map(|f| *f.0).collect();
+        for endpoint in waiting {
+            let until = self.now + 60_000 * MS;
+            while self.fifos[&endpoint].lying == 0 && self.could_get(endpoint) {
+                let due = self.pool.next_due();
+                self.now = due.unwrap_or_else(|| panic!("{endpoint:?} starves: {:?}", self.pool));
+                assert!(self.now < until, "{endpoint:?} waits for a minute: {:?}", self.pool);
+                self.drive();
+            }
+        }
+    }
+
+    fn could_get(&self, endpoint: EndpointId) -> bool {
+        let ledger = self.pool.ledger();
+        let lease = ledger.lease(self.fifos[&endpoint].lease).expect("its lease is counted");
+        let inside = lease.offered() > 0;
+        let below_cap = lease.width() < lease.terms().cap;
+        let waits = ledger.leases().any(|(_, other)| other.stage() == Stage::Waiting);
+        let outside = ledger.free() > 0 || ledger.offered() > 0;
+        ledger.owed() == 0 && !waits && (inside || (below_cap && outside))
+    }
+
+    pub fn all_slots_come_back(&mut self) {
+        for endpoint in self.fifos.keys().copied().collect::<Vec<_>>() {
+            self.exit(endpoint);
+            self.drive();
+        }
+        for lease in std::mem::take(&mut self.leases) {
+            self.pool.close_lease(self.now, lease);
+            self.drive();
+        }
+        let ledger = self.pool.ledger();
+        let all = (ledger.free(), ledger.held(), ledger.offered(), ledger.owed());
+        assert_eq!(all, (ledger.capacity(), 0, 0, 0), "all slots are free at the end");
+        assert_eq!((ledger.leases().count(), ledger.endpoints().count()), (0, 0));
+        assert_eq!(self.pool.next_due(), None, "no timer in an empty pool");
+    }
+}
