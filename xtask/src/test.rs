@@ -7,7 +7,9 @@ use std::time::Instant;
 use anyhow::{ensure, Context as _, Result};
 
 use crate::context::Context;
-use crate::{api, clients, downstreams, fuzz, mixed, real_builds, sanitize, targets, upstream_tests, valgrind};
+use crate::{
+    api, clients, downstreams, fuzz, mixed, real_builds, sanitize, simulate, targets, upstream_tests, valgrind,
+};
 
 /// Runs all of it; with `all` also what takes longer than a person waits.
 pub(crate) fn run(context: &Context, all: bool) -> Result<()> {
@@ -19,6 +21,7 @@ pub(crate) fn run(context: &Context, all: bool) -> Result<()> {
     steps.step("testkit", || cargo(&["test", "-p", "testkit"]))?;
     steps.step("library", || cargo(&["test", "-p", "jobserver"]))?;
     steps.step("library without default features", || cargo(&["check", "-p", "jobserver", "--no-default-features"]))?;
+    steps.step("pool", || cargo(&["test", "-p", "jobserver-pool"]))?;
     steps.step("command", || cargo(&["test", "-p", "jobserver-cli"]))?;
     steps.step("xtask", || cargo(&["test", "-p", "xtask"]))?;
     steps.step("compare", || {
@@ -34,6 +37,7 @@ pub(crate) fn run(context: &Context, all: bool) -> Result<()> {
     if all {
         steps.step("downstreams: zstd-sys, libgit2-sys, cargo", || real_builds::run(context))?;
         steps.step("other targets", || targets::run(context))?;
+        steps.step("the pool's policy, simulated", || simulate::run(context))?;
         steps.step("fuzzing", || fuzz::run(context))?;
         steps.step("examples under valgrind", || valgrind::run(context))?;
         steps.step("ThreadSanitizer", || sanitize::run(context))?;
