@@ -15,6 +15,10 @@ use crate::transport::Waker;
 /// How long a drop waits for a closure that does not return; the thread then ends by itself later.
 const CLOSURE_PATIENCE: Duration = Duration::from_secs(1);
 
+/// How often a drop looks whether the thread has ended before it goes to sleep: for some 100 us. To fall asleep and be
+/// woken takes as long as all the rest.
+const LOOKS: u32 = 256;
+
 /// Manages the thread of [`Client::into_helper_thread`]; dropping it ends the thread.
 ///
 /// Requests that were not served are forgotten, and a token that arrives too late goes back. When the drop is over, so
@@ -104,6 +108,12 @@ impl Drop for HelperThread {
         }
         // The thread ends at once wherever it waits for requests or tokens. Only a closure can hold it up, for
         // instance one that sends into a full channel which the thread that drops us reads; then it is let go.
+        for _ in 0..LOOKS {
+            if self.shared.lock().ended {
+                return;
+            }
+            thread::yield_now();
+        }
         let state = self.shared.lock();
         drop(self.shared.changed.wait_timeout_while(state, CLOSURE_PATIENCE, |state| !state.ended));
     }

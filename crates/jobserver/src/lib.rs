@@ -98,13 +98,16 @@ mod children;
 mod client;
 mod env;
 mod error;
+#[cfg(feature = "async")]
 mod future;
 mod helper;
 mod makeflags;
 #[cfg(any(unix, windows))]
 mod readiness;
 mod server;
+#[cfg(feature = "slots")]
 mod slots;
+#[cfg_attr(not(feature = "exit"), path = "terminate/off.rs")]
 mod terminate;
 mod token;
 mod transport;
@@ -116,11 +119,14 @@ pub use children::{keep_out, Join};
 pub use client::Client;
 pub use env::{ConnectError, FromEnv};
 pub use error::{FromEnvError, FromEnvErrorKind};
+#[cfg(feature = "async")]
 pub use future::Acquiring;
 pub use helper::HelperThread;
 pub use makeflags::{Jobs, MakeFlags, UnwritableAuth};
 pub use server::{Balance, Server, ServerBuilder};
+#[cfg(feature = "slots")]
 pub use slots::{Slot, Slots};
+#[cfg(feature = "exit")]
 pub use terminate::return_tokens_on_exit;
 pub use token::Acquired;
 pub use waiting::Canceller;

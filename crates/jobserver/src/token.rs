@@ -1,11 +1,13 @@
 //! The guard of one token, and the pool it goes back to.
 
-use std::any::Any;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
+#[cfg(feature = "async")]
 use crate::future::Waiters;
+#[cfg(feature = "slots")]
+use crate::slots::Halls;
 use crate::transport::{Token, Transport};
 
 /// What clients and guards share: the transport, the futures that wait for a token of it, and the first release that
@@ -13,16 +15,24 @@ use crate::transport::{Token, Transport};
 #[derive(Debug)]
 pub(crate) struct Pool {
     pub(crate) transport: Transport,
+    #[cfg(feature = "async")]
     pub(crate) waiters: Waiters,
-    /// The hall of the `Slots` made from this pool, so that all made from it count one implicit slot.
-    pub(crate) slots: Mutex<Weak<dyn Any + Send + Sync>>,
+    /// Where the `Slots` made from this pool meet, so that all made from it count one implicit slot.
+    #[cfg(feature = "slots")]
+    pub(crate) slots: Halls,
     failure: Mutex<Option<io::Error>>,
 }
 
 impl Pool {
     pub(crate) fn new(transport: Transport) -> Arc<Pool> {
-        let slots: Weak<dyn Any + Send + Sync> = Weak::<()>::new();
-        Arc::new(Pool { transport, waiters: Waiters::default(), slots: Mutex::new(slots), failure: Mutex::new(None) })
+        Arc::new(Pool {
+            transport,
+            #[cfg(feature = "async")]
+            waiters: Waiters::default(),
+            #[cfg(feature = "slots")]
+            slots: Halls::default(),
+            failure: Mutex::new(None),
+        })
     }
 
     pub(crate) fn guard(self: &Arc<Self>, token: Token) -> Acquired {

@@ -39,16 +39,21 @@ const WITHOUT: &str = r#"fn main() {
 
 /// The rows that begin with `a dependent`.
 pub(crate) fn measure(context: &Context, quick: bool) -> Result<Vec<Row>> {
-    let ours = format!("jobserver = {{ path = {:?} }}\n", context.library);
+    let library = packaged(context)?;
+    let ours = format!("jobserver = {{ path = {library:?} }}\n");
+    let lean = format!("jobserver = {{ path = {library:?}, default-features = false }}\n");
     let theirs = format!("jobserver = \"={VERSION}\"\n");
     let three = [
         generate(context, "dependent-ours", &ours, USES)?,
         generate(context, "dependent-upstream", &theirs, USES)?,
         generate(context, "dependent-again", &theirs, USES)?,
     ];
+    let lean = [generate(context, "dependent-lean", &lean, USES)?, three[1].clone(), three[2].clone()];
     let bare = generate(context, "dependent-none", "", WITHOUT)?;
 
     let rounds = if quick { 2 } else { 5 };
+    let lean_debug = clean_builds(context, &lean, rounds, &[])?;
+    let lean_release = clean_builds(context, &lean, rounds, &["--release"])?;
     // The last build is the one whose size counts.
     let debug = clean_builds(context, &three, rounds, &[])?;
     let release = clean_builds(context, &three, rounds, &["--release"])?;
@@ -68,8 +73,43 @@ pub(crate) fn measure(context: &Context, quick: bool) -> Result<Vec<Row>> {
         Row::of_rounds("a dependent: packages below the library", "", packages_must, &[packages]),
         Row { headline: true, ..build },
         Row::of_rounds("a dependent: clean build --release", "s", Must::RatioAtMost(1.3), &release),
+        Row::of_rounds(
+            "a dependent without default features, as cc: clean build",
+            "s",
+            Must::RatioAtMost(1.3),
+            &lean_debug,
+        ),
+        Row::of_rounds(
+            "a dependent without default features, as cc: clean build --release",
+            "s",
+            Must::RatioAtMost(1.3),
+            &lean_release,
+        ),
         Row::of_rounds("a dependent: size added, stripped", "KiB", Must::Nothing, &[sizes]),
     ])
+}
+
+/// The library as it is unpacked from a registry. Where it lies, cargo would ask git about it before each build, and a
+/// manifest that inherits would be looked up.
+fn packaged(context: &Context) -> Result<PathBuf> {
+    if context.library != context.root.join("crates/jobserver") {
+        return Ok(context.library.clone());
+    }
+    let to = context.scratch("dependent-library")?;
+    fs::remove_dir_all(&to).with_context(|| to.display().to_string())?;
+    let target = context.scratch("package")?;
+    let package = ["package", "-p", "jobserver", "--no-verify", "--allow-dirty", "--quiet", "--target-dir"];
+    context.cargo(5, &package).arg(&target).quiet().run()?;
+    let metadata = context.metadata(&context.library)?;
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    let version = packages
+        .filter(|package| package["name"] == "jobserver")
+        .find_map(|package| package["version"].as_str())
+        .context("the library has no version")?;
+    let archive = target.join(format!("package/jobserver-{version}.crate"));
+    fs::create_dir_all(&to)?;
+    xshell::cmd!(context.sh, "tar -xzf {archive} -C {to} --strip-components=1").quiet().run()?;
+    Ok(to)
 }
 
 fn generate(context: &Context, name: &str, dependency: &str, main: &str) -> Result<PathBuf> {

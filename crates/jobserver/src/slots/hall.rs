@@ -23,7 +23,7 @@ use super::sync::{
 
 /// How long a right is used so at most, in microseconds. Longer jobs go through the pool each, where that costs them
 /// nothing; and no other process waits longer than this for what short jobs save.
-pub(crate) const TURN_TIME: Moment = 1000;
+pub(crate) const TURN_TIME: Moment = 3000;
 
 /// A turn that has seen so many jobs has short ones, and the clock is read after so many again: should they become long,
 /// a few of them in a row go past the pool.

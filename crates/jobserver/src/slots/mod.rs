@@ -7,17 +7,27 @@ mod pool;
 mod state;
 mod sync;
 
-use std::any::Any;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use self::hall::{Doors, Right};
+use self::hall::{Doors, Hall, Right};
 use self::pool::Pool;
 use crate::client::Client;
 use crate::env::ConnectError;
 use crate::error::FromEnvErrorKind;
+
+/// The hall of a pool's slots, as long as one of them or a `Slots` lives.
+#[derive(Default)]
+pub(crate) struct Halls(Mutex<Weak<Hall<Pool>>>);
+
+impl fmt::Debug for Halls {
+    #[inline]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Halls").finish_non_exhaustive()
+    }
+}
 
 /// All slots that this process may run jobs in: the implicit one, and one for each token it can get.
 ///
@@ -57,8 +67,8 @@ use crate::error::FromEnvErrorKind;
 /// thread. The waiters are called in the order of their arrival; until the first has come, threads that ask anew may be
 /// quicker, for the length of a turn at most. One waiter at a time waits in the pool.
 ///
-/// A turn is a millisecond, or 2,048 jobs in a row. Then a token goes back to the pool although others wait here, that
-/// other processes may have it. So jobs that take longer than a millisecond go through the pool each; for shorter ones
+/// A turn is three milliseconds, or 2,048 jobs in a row. Then a token goes back to the pool although others wait here, that
+/// other processes may have it. So jobs that take longer than that go through the pool each; for shorter ones
 /// the way through it, some 10 us, would cost too much, and nobody waits noticeably longer.
 ///
 /// # One for each process
@@ -116,13 +126,11 @@ impl Slots {
     #[inline]
     pub fn new(client: Client) -> Slots {
         let pool = client.pool.clone();
-        let mut known = pool.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = pool.slots.0.lock().unwrap_or_else(PoisonError::into_inner);
         // A slot alone keeps its hall, and with it the count of the implicit slot.
-        let hall = known.upgrade().and_then(|hall| hall.downcast().ok());
-        let doors = hall.map(Doors::of).unwrap_or_else(|| {
+        let doors = known.upgrade().map(Doors::of).unwrap_or_else(|| {
             let doors = Doors::new(1, Some(Pool::new(client)));
-            let hall: Arc<dyn Any + Send + Sync> = doors.hall().clone();
-            *known = Arc::downgrade(&hall);
+            *known = Arc::downgrade(doors.hall());
             doors
         });
         let doors = Arc::new(doors);
