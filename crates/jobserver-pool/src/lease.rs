@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 
 use crate::control::{Lines, Open, Reply, Request, Status, SOCKET};
+use crate::endpoint::Kind;
 use crate::failed::failed;
 
 /// A lease whose command may not have started yet.
@@ -26,13 +27,27 @@ pub struct Lease {
     capacity: u32,
     granted: bool,
     clients: Clients,
+    /// What is needed to go on with it under another server.
+    directory: PathBuf,
+    open: Open,
+    server: u64,
 }
 
 /// Slots change hands all the time: a wait that is shorter is nothing that a person could do anything about.
 const WORTH_A_LINE: Duration = Duration::from_secs(1);
 
+/// How often it is asked whether there is a server again.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+
 /// The FIFOs of each client, the one for offers first.
-type Clients = BTreeMap<u64, Vec<OwnedFd>>;
+type Clients = BTreeMap<u64, Kept>;
+
+#[derive(Debug)]
+struct Kept {
+    /// None: processes that can't be told apart, which no other server can take over.
+    known: Option<(u32, Kind)>,
+    descriptors: Vec<OwnedFd>,
+}
 
 impl Lease {
     /// Opens a lease in the pool that is served from `directory`.
@@ -41,11 +56,12 @@ impl Lease {
     /// Nobody serves there; the server refuses, and says why.
     pub fn open(directory: &Path, open: Open) -> io::Result<Lease> {
         let mut lines = connect(directory)?;
-        lines.send(&Request::Open(open), Vec::new())?;
+        lines.send(&Request::Open(open.clone()), Vec::new())?;
         match read(&mut lines)?.0 {
-            Reply::Opened { path, style, capacity, .. } => {
-                let path = PathBuf::from(path);
-                Ok(Lease { lines, path, style, capacity, granted: false, clients: Clients::new() })
+            Reply::Opened { path, style, capacity, server, .. } => {
+                let (path, directory) = (PathBuf::from(path), directory.to_path_buf());
+                let clients = Clients::new();
+                Ok(Lease { lines, path, style, capacity, granted: false, clients, directory, open, server })
             }
             other => Err(unexpected(other)),
         }
@@ -106,9 +122,7 @@ impl Lease {
         self.lines.send(&Request::Command { pid }, Vec::new())?;
         let (stop, stopped) = UnixStream::pair()?;
         let body = move || {
-            if let Some(clients) = follow(&mut self.lines, self.clients, &stopped) {
-                pass_on(&clients, &stopped);
-            }
+            while self.follow(&stopped) && self.bridge(pid, &stopped) {}
         };
         let thread = Builder::new().name("lease".to_string()).spawn(body)?;
         Ok(Keeper { stop, thread })
@@ -180,60 +194,105 @@ fn unexpected(reply: Reply) -> io::Error {
 /// Takes note of a client; what is none of a client's comes back.
 fn keep(clients: &mut Clients, reply: Reply, descriptors: Vec<OwnedFd>) -> Result<(), Reply> {
     match reply {
-        Reply::Endpoint { endpoint } => drop(clients.insert(endpoint, descriptors)),
+        Reply::Endpoint { endpoint, pid, kind } => {
+            drop(clients.insert(endpoint, Kept { known: pid.zip(kind), descriptors }))
+        }
         Reply::Closed { endpoint } => drop(clients.remove(&endpoint)),
         other => return Err(other),
     }
     Ok(())
 }
 
-/// Listens until the command has ended; or until the server is gone: then these are the clients.
-fn follow(lines: &mut Lines, mut clients: Clients, stop: &UnixStream) -> Option<Clients> {
-    loop {
-        // Whole lines may be here already.
+impl Lease {
+    /// Listens until the server is gone; false: the command has ended.
+    fn follow(&mut self, stop: &UnixStream) -> bool {
         loop {
-            match lines.line() {
-                // What a newer server says beyond this is not for us.
-                Ok(Some(line)) => {
-                    if let Ok(reply) = serde_json::from_slice(&line.text) {
-                        drop(keep(&mut clients, reply, line.descriptors));
+            // Whole lines may be here already.
+            loop {
+                match self.lines.line() {
+                    // What a newer server says beyond this is not for us.
+                    Ok(Some(line)) => {
+                        if let Ok(reply) = serde_json::from_slice(&line.text) {
+                            drop(keep(&mut self.clients, reply, line.descriptors));
+                        }
                     }
+                    Ok(None) => break,
+                    Err(_) => return true,
                 }
-                Ok(None) => break,
-                Err(_) => return Some(clients),
+            }
+            let mut fds = [PollFd::new(stop, PollFlags::IN), PollFd::from_borrowed_fd(self.lines.fd(), PollFlags::IN)];
+            // Interrupted: looked at again.
+            let _ = poll(&mut fds, None);
+            if !fds[0].revents().is_empty() {
+                return false;
             }
         }
-        let mut fds = [PollFd::new(stop, PollFlags::IN), PollFd::from_borrowed_fd(lines.fd(), PollFlags::IN)];
-        // Interrupted: looked at again.
-        let _ = poll(&mut fds, None);
-        if !fds[0].revents().is_empty() {
-            return None;
+    }
+
+    /// In place of the server: what comes back goes where it was taken from. True: another server has taken over; false:
+    /// the command has ended.
+    fn bridge(&mut self, pid: u32, stop: &UnixStream) -> bool {
+        let mut asked = Instant::now();
+        loop {
+            self.pass_on();
+            let returns = self.clients.values().filter_map(|kept| kept.descriptors.get(1));
+            let mut fds = vec![PollFd::new(stop, PollFlags::IN)];
+            fds.extend(returns.map(|out| PollFd::from_borrowed_fd(out.as_fd(), PollFlags::IN)));
+            // Interrupted: looked at again.
+            let _ = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 100_000_000 }));
+            if !fds[0].revents().is_empty() {
+                return false;
+            }
+            if asked.elapsed() >= ASK_AGAIN {
+                asked = Instant::now();
+                if self.resume(pid).is_ok() {
+                    return true;
+                }
+            }
         }
+    }
+
+    fn pass_on(&self) {
+        for kept in self.clients.values() {
+            let [inn, out] = &kept.descriptors[..] else { continue };
+            let mut bytes = [0; 64];
+            // They never block. A FIFO that has room for a page of tokens has it for those that were taken from it.
+            while let Ok(count @ 1..) = rustix::io::read(out, &mut bytes) {
+                let _ = rustix::io::write(inn, &bytes[..count]);
+            }
+        }
+    }
+
+    /// Goes on with the lease under a server that is in the place of the first.
+    fn resume(&mut self, pid: u32) -> io::Result<()> {
+        let mut lines = connect(&self.directory)?;
+        let path = self.path.display().to_string();
+        lines.send(&Request::Resume { open: self.open.clone(), path, pid }, Vec::new())?;
+        let mut clients = Clients::new();
+        let Reply::Opened { server, .. } = answer(&mut lines, &mut clients)? else {
+            return Err(io::Error::other("the lease is not taken over"));
+        };
+        for (&endpoint, kept) in &self.clients {
+            let Some((pid, kind)) = kept.known else { continue };
+            let descriptors = kept.descriptors.iter().map(OwnedFd::try_clone).collect::<io::Result<Vec<_>>>()?;
+            lines.send(&Request::Adopt { server: self.server, endpoint, pid, kind }, descriptors)?;
+            // One that has ended meanwhile is refused.
+            answer(&mut lines, &mut clients)?;
+        }
+        lines.set_nonblocking()?;
+        // The old descriptors may go: the new server has all of them, and has told us of them.
+        (self.lines, self.clients, self.server) = (lines, clients, server);
+        Ok(())
     }
 }
 
-/// In place of the server: what comes back goes where it was taken from.
-fn pass_on(clients: &Clients, stop: &UnixStream) {
-    let pairs: Vec<(&OwnedFd, &OwnedFd)> =
-        clients.values().filter_map(|fifos| Some((fifos.first()?, fifos.get(1)?))).collect();
+/// The answer to a request, while clients come and go.
+fn answer(lines: &mut Lines, clients: &mut Clients) -> io::Result<Reply> {
     loop {
-        let mut fds = vec![PollFd::new(stop, PollFlags::IN)];
-        fds.extend(pairs.iter().map(|(_, out)| PollFd::from_borrowed_fd(out.as_fd(), PollFlags::IN)));
-        let waited = poll(&mut fds, None);
-        if !fds[0].revents().is_empty() {
-            return;
-        }
-        if waited.is_err() {
-            continue;
-        }
-        for (fd, (inn, out)) in fds[1..].iter().zip(&pairs) {
-            let mut bytes = [0; 64];
-            if fd.revents().contains(PollFlags::IN) {
-                if let Ok(count) = rustix::io::read(out, &mut bytes) {
-                    // A FIFO that holds a page of tokens has room for those that were taken from it.
-                    let _ = rustix::io::write(inn, &bytes[..count]);
-                }
-            }
+        let (reply, descriptors) = read(lines)?;
+        match keep(clients, reply, descriptors) {
+            Ok(()) | Err(Reply::Granted) => {}
+            Err(reply) => return Ok(reply),
         }
     }
 }

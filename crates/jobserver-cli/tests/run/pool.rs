@@ -185,3 +185,32 @@ fn a_pool_that_is_not_there_or_not_ours_costs_a_line_and_not_the_build() {
     assert_eq!((outcome.status, outcome.out.as_str()), (Some(0), "built\n"));
     assert!(outcome.line().contains("/nonexistent") && outcome.line().contains("-j3"), "{outcome:?}");
 }
+
+#[test]
+fn a_server_that_is_started_again_takes_the_builds_over_with_what_they_hold() {
+    let sandbox = Sandbox::new();
+    let recorder = Recorder::new();
+    let mut served = Served::new(&sandbox, &["-j4"]);
+    let job = format!("{} sh -c ': > begun.$@; while ! [ -e go ]; do sleep 0.02; done'", recorder.wrapper().display());
+    sandbox.write("Makefile", &format!("all: $(addprefix j,$(shell seq 12))\nj%: ; @{job}\n"));
+    let make = clients::make_4_4();
+    let child = start(served.run(&["--", text(&make), "-s"]));
+    while !(1..=4).all(|number| sandbox.path(&format!("begun.j{number}")).exists()) {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    served.until("it holds all", |status| held(status) == 4);
+    served.signal(Signal::KILL);
+    served.server.take().unwrap().wait().unwrap();
+    served.start(&["-j4"]);
+    let status = served.until("the build is taken over", |status| held(status) == 4);
+    assert_eq!(status["leases"][0]["held"], 4, "{status}");
+    // Nothing is free, so another build waits; and the rest of the first one runs through the new server.
+    let second = start(served.run(&["--", "true"]));
+    sandbox.write("go", "");
+    wait(child).is_clean();
+    assert_eq!(wait(second).status, Some(0));
+    let spans = recorder.spans();
+    assert_eq!(spans.jobs(), 12);
+    assert!(spans.most_at_once() <= 4, "{}", spans.most_at_once());
+    served.finish();
+}

@@ -8,6 +8,8 @@ mod line;
 
 use serde::{Deserialize, Serialize};
 
+use crate::endpoint::Kind;
+
 pub use line::{Line, Lines, MOST};
 
 /// The version of the protocol: raised when an old peer would misunderstand a new one.
@@ -28,6 +30,27 @@ pub enum Request {
     Command {
         /// Its pid, as the client sees it.
         pid: u32,
+    },
+    /// Goes on with a lease of a server that is gone, whose command runs: [`Reply::Opened`].
+    Resume {
+        /// What it was.
+        open: Open,
+        /// The path that its clients have been told.
+        path: String,
+        /// The process of its command.
+        pid: u32,
+    },
+    /// With this line come the descriptors of a client that was told by an earlier server as [`Reply::Endpoint`]:
+    /// [`Reply::Done`], or an error.
+    Adopt {
+        /// Which server that was.
+        server: u64,
+        /// The number that it gave.
+        endpoint: u64,
+        /// The process.
+        pid: u32,
+        /// How it behaves.
+        kind: Kind,
     },
     /// How the pool stands: [`Reply::Status`].
     Status,
@@ -88,6 +111,9 @@ pub enum Reply {
         style: String,
         /// The slots of the pool.
         capacity: u32,
+        /// Which server this is; none that follows it has the same number.
+        #[serde(default)]
+        server: u64,
     },
     /// Its command has to wait for its first slot.
     Waiting {
@@ -100,6 +126,12 @@ pub enum Reply {
     Endpoint {
         /// A number; when it comes again, the new descriptors take the place of the old ones.
         endpoint: u64,
+        /// Its process; null: processes that can't be told apart.
+        #[serde(default)]
+        pid: Option<u32>,
+        /// How it behaves.
+        #[serde(default)]
+        kind: Option<Kind>,
     },
     /// That client is gone.
     Closed {
@@ -211,7 +243,11 @@ mod tests {
 
     #[test]
     fn what_is_written_can_be_read() {
-        let said = [Reply::Granted, Reply::Endpoint { endpoint: 7 }, Reply::Error { message: "no \"x\"".to_string() }];
+        let said = [
+            Reply::Granted,
+            Reply::Endpoint { endpoint: 7, pid: Some(3), kind: Some(Kind::Waiting) },
+            Reply::Error { message: "no \"x\"".to_string() },
+        ];
         for reply in said {
             let text = serde_json::to_string(&reply).unwrap();
             assert!(!text.contains('\n'));

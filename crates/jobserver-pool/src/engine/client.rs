@@ -16,11 +16,13 @@ pub(super) struct Client {
     /// None: processes that can't be told apart.
     pub process: Option<ProcessId>,
     pub since: SystemTime,
+    /// What the journal says that it has.
+    pub written: u32,
 }
 
 impl Client {
     pub fn new(number: endpoint::EndpointId, place: endpoint::LeaseId, process: Option<ProcessId>) -> Client {
-        Client { number, place, process, since: SystemTime::now() }
+        Client { number, place, process, since: SystemTime::now(), written: 0 }
     }
 }
 
@@ -41,7 +43,8 @@ impl Engine {
         let back = if self.is_in_place(client) { left } else { self.read_back(number, left) } + returned;
         let held = self.ledger().endpoint(client).map_or(0, |account| account.held() as usize);
         let before = if back > held { self.others(client) } else { Vec::new() };
-        let _ = self.scheduler.stirred(self.now(), client, 0, back as u32, &before);
+        let answer = self.scheduler.stirred(self.now(), client, 0, back as u32, &before);
+        self.touched.extend(answer.payers.into_iter().chain([client]));
     }
 
     fn is_in_place(&self, client: EndpointId) -> bool {

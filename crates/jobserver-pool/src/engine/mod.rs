@@ -5,6 +5,7 @@
 //! [`Engine::turn`] does all there is to do.
 
 mod client;
+mod journal;
 mod look;
 
 use std::collections::{HashMap, VecDeque};
@@ -18,6 +19,7 @@ use crate::ledger::{EndpointId, LeaseId, Ledger, Terms};
 use crate::process::ProcessId;
 use crate::scheduler::{Action, Nanos, Scheduler};
 use client::Client;
+use journal::{Found, Journal};
 
 /// What whoever speaks for a lease has to hear.
 #[derive(Debug)]
@@ -30,6 +32,10 @@ pub enum Notice {
         lease: LeaseId,
         /// A number that is not used again.
         endpoint: u64,
+        /// Its process; none if it can't be told apart from others.
+        pid: Option<u32>,
+        /// How it behaves.
+        kind: endpoint::Kind,
         /// To be held by somebody who outlives this process.
         descriptors: Vec<OwnedFd>,
     },
@@ -61,6 +67,12 @@ pub struct Engine {
     /// When endpoints that outlive their lease are looked at next: no event tells when nobody has them open any more.
     sweep: Option<Instant>,
     opened: u64,
+    journal: Journal,
+    /// What an earlier server knew of clients that have not come back to us yet.
+    found: Found,
+    /// Clients whose accounts may have changed in this turn.
+    touched: Vec<EndpointId>,
+    directory: PathBuf,
 }
 
 #[derive(Debug)]
@@ -93,8 +105,12 @@ impl Engine {
     /// # Errors
     /// As [`Endpoints::start`].
     pub fn start(directory: &Path, style: Style, capacity: u32) -> io::Result<Engine> {
+        let endpoints = Endpoints::start(directory, style)?;
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        // Two servers of one directory never start at the same moment, since it is locked.
+        let (journal, found) = Journal::open(directory, since.as_nanos() as u64);
         Ok(Engine {
-            endpoints: Endpoints::start(directory, style)?,
+            endpoints,
             scheduler: Scheduler::new(capacity),
             style,
             start: Instant::now(),
@@ -106,6 +122,10 @@ impl Engine {
             quicker: Vec::new(),
             sweep: None,
             opened: 0,
+            journal,
+            found,
+            touched: Vec::new(),
+            directory: directory.to_path_buf(),
         })
     }
 
@@ -132,8 +152,17 @@ impl Engine {
     /// No FIFO can be made for it.
     pub fn open_lease(&mut self, terms: Terms, owner: Owner) -> io::Result<LeaseId> {
         self.opened += 1;
-        // What a person calls it need not be unique, nor fit into a path.
-        let place = self.endpoints.open_lease(&format!("lease-{}", self.opened), owner.uid)?;
+        // What a person calls it need not be unique, nor fit into a path; and a later server must not use it again.
+        let name = format!("{:x}-{}", self.journal.server, self.opened);
+        self.open_lease_as(&name, terms, owner)
+    }
+
+    /// The same with the last part of its path: that of a lease of an earlier server.
+    ///
+    /// # Errors
+    /// The name is in use or can't be one; no FIFO can be made for it.
+    pub fn open_lease_as(&mut self, name: &str, terms: Terms, owner: Owner) -> io::Result<LeaseId> {
+        let place = self.endpoints.open_lease(name, owner.uid)?;
         let path = self.endpoints.path(place).expect("the lease was opened a line above");
         let at_once = terms.inherited || terms.now;
         let lease = self.scheduler.open_lease(self.now(), terms);
@@ -148,6 +177,40 @@ impl Engine {
     /// What the clients of the lease open: `--jobserver-auth=fifo:PATH`.
     pub fn path(&self, lease: LeaseId) -> Option<&Path> {
         self.leases.get(&lease).map(|lease| lease.path.as_path())
+    }
+
+    /// Which server this is: no other has the number.
+    pub fn server(&self) -> u64 {
+        self.journal.server
+    }
+
+    /// Takes a client over that an earlier server gave this number. The descriptors are those that it gave for it.
+    ///
+    /// # Errors
+    /// The process is gone, the lease too, or these are no descriptors of a pool's FIFOs.
+    pub fn adopt(
+        &mut self,
+        lease: LeaseId,
+        (server, number): (u64, u64),
+        pid: u32,
+        kind: endpoint::Kind,
+        descriptors: Vec<OwnedFd>,
+    ) -> io::Result<()> {
+        let gone = || io::Error::new(io::ErrorKind::NotFound, "the lease is gone");
+        let place = self.leases.get(&lease).ok_or_else(gone)?.place;
+        let (endpoint, lying) = self.endpoints.adopt(place, pid, kind, descriptors)?;
+        let sum = if server == self.found.server { self.found.sums.remove(&number) } else { None };
+        let (result, events) = self.hear();
+        // Before its returns are heard of, which are of what it holds.
+        if let Some(&client) = self.numbers.get(&endpoint) {
+            let held = sum.map_or(0, |sum| sum.saturating_sub(lying as u32));
+            self.scheduler.adopt(self.now(), client, held);
+            self.touched.push(client);
+        }
+        events.into_iter().for_each(|event| self.went(event));
+        // What lies there is nobody's. What the client was quicker to take is told like any other.
+        self.endpoints.withdraw(endpoint, lying)?;
+        result
     }
 
     /// How clients are told apart.
@@ -193,21 +256,8 @@ impl Engine {
     /// What the kernel says that is nobody's fault in particular. The pool is as good as before.
     pub fn turn(&mut self) -> io::Result<()> {
         let quicker = std::mem::take(&mut self.quicker);
-        let mut events = Vec::new();
-        let result = loop {
-            match self.endpoints.next() {
-                Ok(Some(event)) => events.push(event),
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(error),
-            }
-        };
-        // All takes first: what one process has read another may have returned.
-        for event in &events {
-            self.came(event);
-        }
-        for event in events {
-            self.went(event);
-        }
+        let (result, events) = self.hear();
+        events.into_iter().for_each(|event| self.went(event));
         for client in quicker {
             // Its own events, if there were any, have been told; if not, it has put back what it took.
             let _ = self.scheduler.stirred(self.now(), client, 0, 0, &[]);
@@ -218,8 +268,34 @@ impl Engine {
         while let Some(action) = self.scheduler.next(self.now()) {
             self.perform(action);
         }
+        self.write_journal();
         debug_assert!(self.ledger().balanced());
         result
+    }
+
+    /// All that has happened; the part of it that brings clients and takes of tokens is done.
+    fn hear(&mut self) -> (io::Result<()>, Vec<Event>) {
+        let mut events = Vec::new();
+        let result = loop {
+            match self.endpoints.next() {
+                Ok(Some(event)) => events.push(event),
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        // All takes first: what one process has read another may have returned.
+        events.iter().for_each(|event| self.came(event));
+        (result, events)
+    }
+
+    fn write_journal(&mut self) {
+        for client in std::mem::take(&mut self.touched) {
+            let sum = self.ledger().endpoint(client).map_or(0, |account| account.held() + account.offered());
+            let Some(known) = self.clients.get_mut(&client) else { continue };
+            if std::mem::replace(&mut known.written, sum) != sum {
+                self.journal.write(known.number.0, sum);
+            }
+        }
     }
 
     /// What has to be told, in the order in which it happened.
@@ -234,6 +310,7 @@ impl Engine {
     fn perform(&mut self, action: Action) {
         match action {
             Action::Offer { endpoint, count } => {
+                self.touched.push(endpoint);
                 let laid = self.number(endpoint).map(|number| self.endpoints.offer(number, count as usize));
                 if !matches!(laid, Some(Ok(()))) {
                     self.scheduler.refused(self.now(), endpoint, count);
@@ -246,6 +323,7 @@ impl Engine {
                 if got < count as usize {
                     self.quicker.push(endpoint);
                 }
+                self.touched.push(endpoint);
                 self.scheduler.withdrawn(self.now(), endpoint, got as u32);
             }
             Action::Grant { lease } => self.notices.push_back(Notice::Granted(lease)),
@@ -259,11 +337,12 @@ impl Engine {
             Event::Changed { endpoint, kind } => {
                 if let Some(&client) = self.numbers.get(&endpoint) {
                     self.scheduler.set_kind(self.now(), client, client::kind(kind));
-                    self.tell_descriptors(client, endpoint);
+                    self.tell_descriptors(client, endpoint, kind);
                 }
             }
             Event::Stirred { endpoint, taken: taken @ 1.., .. } => {
                 if let Some(&client) = self.numbers.get(&endpoint) {
+                    self.touched.push(client);
                     let _ = self.scheduler.stirred(self.now(), client, taken as u32, 0, &[]);
                 }
             }
@@ -301,19 +380,23 @@ impl Engine {
         };
         self.numbers.insert(number, client);
         self.clients.insert(client, Client::new(number, place, process));
-        self.tell_descriptors(client, number);
+        self.tell_descriptors(client, number, kind);
     }
 
-    fn tell_descriptors(&mut self, client: EndpointId, number: endpoint::EndpointId) {
-        let Some(&lease) = self.clients.get(&client).and_then(|client| self.places.get(&client.place)) else { return };
+    fn tell_descriptors(&mut self, client: EndpointId, number: endpoint::EndpointId, kind: endpoint::Kind) {
+        let Some(known) = self.clients.get(&client) else { return };
+        let (Some(&lease), pid) = (self.places.get(&known.place), known.process.map(|process| process.pid)) else {
+            return;
+        };
         if let Ok(descriptors) = self.endpoints.descriptors(number) {
-            self.notices.push_back(Notice::Opened { lease, endpoint: number.0, descriptors });
+            self.notices.push_back(Notice::Opened { lease, endpoint: number.0, pid, kind, descriptors });
         }
     }
 
     fn gone(&mut self, number: endpoint::EndpointId) {
         let Some(client) = self.numbers.remove(&number) else { return };
         let Some(known) = self.clients.remove(&client) else { return };
+        self.journal.write(number.0, 0);
         self.scheduler.close_endpoint(self.now(), client);
         if let Some(&lease) = self.places.get(&known.place) {
             self.notices.push_back(Notice::Closed { lease, endpoint: number.0 });
@@ -351,5 +434,11 @@ impl Engine {
 
     fn number(&self, client: EndpointId) -> Option<endpoint::EndpointId> {
         self.clients.get(&client).map(|client| client.number)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        Journal::remove(&self.directory);
     }
 }

@@ -136,7 +136,9 @@ impl Server {
         while let Some(notice) = self.engine.notice() {
             let (lease, reply, descriptors) = match notice {
                 Notice::Granted(lease) => (lease, Reply::Granted, Vec::new()),
-                Notice::Opened { lease, endpoint, descriptors } => (lease, Reply::Endpoint { endpoint }, descriptors),
+                Notice::Opened { lease, endpoint, pid, kind, descriptors } => {
+                    (lease, Reply::Endpoint { endpoint, pid, kind: Some(kind) }, descriptors)
+                }
                 Notice::Closed { lease, endpoint } => (lease, Reply::Closed { endpoint }, Vec::new()),
                 Notice::Trouble(text) => {
                     (self.tell)(&text);

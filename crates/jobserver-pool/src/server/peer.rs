@@ -10,6 +10,7 @@ use rustix::net::sockopt::socket_peercred;
 
 use super::Server;
 use crate::control::{Lines, Open, Reply, Request, VERSION};
+use crate::endpoint::Kind;
 use crate::engine::Owner;
 use crate::fuse::Reach;
 use crate::ledger::{LeaseId, Stage, Terms};
@@ -79,13 +80,13 @@ impl Server {
     pub(super) fn hear(&mut self, id: u64) {
         loop {
             let Some(lines) = self.peers.get_mut(&id).and_then(|peer| peer.lines.as_mut()) else { return };
-            let text = match lines.flush().and_then(|()| lines.line()) {
-                Ok(Some(line)) => line.text,
+            let line = match lines.flush().and_then(|()| lines.line()) {
+                Ok(Some(line)) => line,
                 Ok(None) => return self.watch_room(id),
                 Err(_) => return self.hang_up(id),
             };
-            let reply = match serde_json::from_slice(&text) {
-                Ok(request) => self.answer(id, request),
+            let reply = match serde_json::from_slice(&line.text) {
+                Ok(request) => self.answer(id, request, line.descriptors),
                 Err(error) => Some(Reply::Error { message: format!("not understood: {error}") }),
             };
             if let Some(reply) = reply {
@@ -109,9 +110,17 @@ impl Server {
         let _ = epoll::modify(&self.epoll, lines.fd(), epoll::EventData::new_u64(id), epoll::EventFlags::IN | room);
     }
 
-    fn answer(&mut self, id: u64, request: Request) -> Option<Reply> {
+    fn answer(&mut self, id: u64, request: Request, descriptors: Vec<OwnedFd>) -> Option<Reply> {
         match request {
-            Request::Open(open) => self.open(id, open),
+            Request::Open(open) => self.open(id, open, None),
+            Request::Resume { mut open, path, pid } => {
+                // Its command runs, so it has its slot: one that is not free is owed.
+                open.now = !open.inherited;
+                self.open(id, open, Some(path)).or_else(|| self.command(id, pid).err().map(refusal))
+            }
+            Request::Adopt { server, endpoint, pid, kind } => {
+                Some(self.adopt(id, (server, endpoint), pid, kind, descriptors))
+            }
             Request::Command { pid } => self.command(id, pid).err().map(refusal),
             Request::Status => {
                 let asks = self.peers.get(&id)?.uid;
@@ -122,7 +131,8 @@ impl Server {
         }
     }
 
-    fn open(&mut self, id: u64, open: Open) -> Option<Reply> {
+    /// `path`: that of a lease of an earlier server.
+    fn open(&mut self, id: u64, open: Open, path: Option<String>) -> Option<Reply> {
         let peer = self.peers.get(&id)?;
         if peer.lease.is_some() {
             return Some(refusal("this connection has a lease already: a second one needs a second connection"));
@@ -138,7 +148,12 @@ impl Server {
         terms.weight = weight.min(1000);
         (terms.now, terms.inherited) = (now, inherited);
         let owner = Owner { pid: peer.pid, uid: peer.uid, command, command_pid: None };
-        let lease = match self.engine.open_lease(terms, owner) {
+        let name = path.as_ref().and_then(|path| path.rsplit('/').next());
+        let opened = match name {
+            Some(name) => self.engine.open_lease_as(name, terms, owner),
+            None => self.engine.open_lease(terms, owner),
+        };
+        let lease = match opened {
             Ok(lease) => lease,
             Err(error) => return Some(refusal(format!("no lease can be opened: {error}"))),
         };
@@ -146,7 +161,8 @@ impl Server {
         self.speakers.insert(lease, id);
         let path = self.engine.path(lease)?.display().to_string();
         let style = self.engine.style_name().to_string();
-        self.say(id, &Reply::Opened { version: VERSION, path, style, capacity }, Vec::new());
+        let server = self.engine.server();
+        self.say(id, &Reply::Opened { version: VERSION, path, style, capacity, server }, Vec::new());
         self.turn_engine();
         let waits = self.engine.ledger().lease(lease).is_some_and(|account| account.stage() == Stage::Waiting);
         waits.then(|| Reply::Waiting { leases: self.engine.ledger().leases().count() - 1 })
@@ -171,6 +187,22 @@ impl Server {
             self.engine.set_command(lease, Some(pid));
         }
         Ok(())
+    }
+
+    fn adopt(&mut self, id: u64, old: (u64, u64), pid: u32, kind: Kind, descriptors: Vec<OwnedFd>) -> Reply {
+        let Some(&Peer { uid, lease: Some(lease), .. }) = self.peers.get(&id) else {
+            return refusal("a client needs a lease: resume it first");
+        };
+        // What it holds is counted against its own user only.
+        match process::about(pid) {
+            Ok(about) if about.uid == uid || uid == 0 => {}
+            Ok(_) => return refusal(format!("process {pid} belongs to another user")),
+            Err(error) => return refusal(format!("process {pid} can't be looked at: {error}")),
+        }
+        match self.engine.adopt(lease, old, pid, kind, descriptors) {
+            Ok(()) => Reply::Done,
+            Err(error) => refusal(format!("process {pid} can't be taken over: {error}")),
+        }
     }
 
     fn set(&mut self, id: u64, capacity: u32) -> Reply {

@@ -1,0 +1,126 @@
+//! What the next server must know if this one is killed: how many tokens each client has, be they in its hands or lying in
+//! its FIFOs.
+//!
+//! The FIFOs themselves tell what lies in them, and while there is no server only the clients and their runner move
+//! tokens, between the hands of a client and its own FIFOs. So the sum of both is all that has to be written down, when
+//! it changes: one small write. The file is in the page cache at once, which outlives the process; it need not outlive
+//! the machine.
+//!
+//! A full disk costs the next server this knowledge, and nobody anything else.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// The name of the file in the pool's directory.
+const NAME: &str = "journal";
+/// Bytes of the head: which server wrote it; and of a record: an endpoint's number, and its sum.
+const HEAD: usize = 8;
+const RECORD: usize = 12;
+
+#[derive(Debug)]
+pub(super) struct Journal {
+    file: Option<File>,
+    /// Records that are used no more.
+    unused: Vec<u64>,
+    places: HashMap<u64, u64>,
+    /// Which server writes it.
+    pub server: u64,
+}
+
+/// What an earlier server wrote.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub server: u64,
+    pub sums: HashMap<u64, u32>,
+}
+
+impl Journal {
+    /// Reads what an earlier server left in the directory, and begins anew.
+    pub fn open(directory: &Path, server: u64) -> (Journal, Found) {
+        let path = directory.join(NAME);
+        let found = fs::read(&path).map(|bytes| read(&bytes)).unwrap_or_default();
+        let file = File::create(&path).and_then(|file| {
+            file.write_all_at(&server.to_ne_bytes(), 0)?;
+            io::Result::Ok(file)
+        });
+        (Journal { file: file.ok(), unused: Vec::new(), places: HashMap::new(), server }, found)
+    }
+
+    /// An endpoint has so many tokens now; 0: it may as well be forgotten.
+    pub fn write(&mut self, endpoint: u64, sum: u32) {
+        let next = self.places.len() as u64 + self.unused.len() as u64;
+        let place = match self.places.get(&endpoint) {
+            Some(&place) => place,
+            None if sum == 0 => return,
+            None => self.unused.pop().unwrap_or(next),
+        };
+        if sum == 0 {
+            self.places.remove(&endpoint);
+            self.unused.push(place);
+        } else {
+            self.places.insert(endpoint, place);
+        }
+        let mut record = [0; RECORD];
+        if sum > 0 {
+            record[..8].copy_from_slice(&endpoint.to_ne_bytes());
+            record[8..].copy_from_slice(&sum.to_ne_bytes());
+        }
+        if let Some(file) = &self.file {
+            if file.write_all_at(&record, HEAD as u64 + place * RECORD as u64).is_err() {
+                self.file = None;
+            }
+        }
+    }
+
+    /// The server ends in good order: there is nothing to know.
+    pub fn remove(directory: &Path) {
+        let _ = fs::remove_file(directory.join(NAME));
+    }
+}
+
+fn read(bytes: &[u8]) -> Found {
+    let Some((head, records)) = bytes.split_first_chunk::<HEAD>() else { return Found::default() };
+    let record = |record: &[u8]| {
+        let (endpoint, sum) = record.split_first_chunk::<8>()?;
+        Some((u64::from_ne_bytes(*endpoint), u32::from_ne_bytes(sum.try_into().ok()?)))
+    };
+    let sums = records.chunks_exact(RECORD).filter_map(record).filter(|&(_, sum)| sum > 0).collect();
+    Found { server: u64::from_ne_bytes(*head), sums }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_last_is_found_and_places_are_used_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut journal, found) = Journal::open(dir.path(), 7);
+        assert!(found.sums.is_empty());
+        for (endpoint, sum) in [(1, 3), (2, 4), (1, 0), (3, 5), (2, 1), (9, 0)] {
+            journal.write(endpoint, sum);
+        }
+        let (_, found) = Journal::open(dir.path(), 8);
+        assert_eq!((found.server, found.sums), (7, HashMap::from([(3, 5), (2, 1)])));
+        let length = HEAD + 2 * RECORD;
+        drop(journal);
+        let (mut journal, _) = Journal::open(dir.path(), 9);
+        for endpoint in 1..100 {
+            journal.write(endpoint, 1);
+            journal.write(endpoint + 1000, 1);
+            journal.write(endpoint, 0);
+            journal.write(endpoint + 1000, 0);
+        }
+        assert_eq!(fs::metadata(dir.path().join(NAME)).unwrap().len() as usize, length);
+    }
+
+    #[test]
+    fn nonsense_is_no_knowledge() {
+        for bytes in [&b""[..], b"short", b"12345678half a reco"] {
+            assert!(read(bytes).sums.len() <= 1);
+        }
+    }
+}
