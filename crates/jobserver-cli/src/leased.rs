@@ -14,6 +14,7 @@ use jobserver_pool::server::Local;
 
 use crate::nested::Nested;
 use crate::report::{say, Account};
+use crate::serving;
 use crate::style::Style;
 use crate::words::Words;
 
@@ -107,6 +108,8 @@ impl Leased {
 
     /// The command runs: the lease is its own from now on.
     pub(crate) fn started(&mut self, pid: u32) {
+        // The clients' FIFOs come to both: to who serves them, and to who keeps them open.
+        serving::raise_limit();
         match self.lease.take().map(|lease| lease.keep(pid)) {
             Some(Ok(keeper)) => self.keeper = Some(keeper),
             Some(Err(error)) => say(format_args!("the pool does not hear of the command: {error}")),

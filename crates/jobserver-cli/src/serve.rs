@@ -9,7 +9,7 @@ use std::thread;
 use jobserver_pool::endpoint::Style;
 use jobserver_pool::fuse::Reach;
 use jobserver_pool::server::Server;
-use rustix::process::{geteuid, getrlimit, setrlimit, Resource, Rlimit};
+use rustix::process::geteuid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::report::say;
@@ -30,7 +30,7 @@ fn serve(args: &cli::Serve) -> io::Result<()> {
     for signal in [SIGHUP, SIGINT, SIGTERM] {
         signal_hook::low_level::pipe::register(signal, stop.try_clone()?)?;
     }
-    raise_limit();
+    serving::raise_limit();
     let slots = match args.jobs {
         Some(jobs) => u32::try_from(jobs).map_err(|_| io::Error::other(format!("-j{jobs}: too many to be counted")))?,
         None => thread::available_parallelism()?.get() as u32,
@@ -58,12 +58,6 @@ fn serve(args: &cli::Serve) -> io::Result<()> {
         },
     };
     server.serve(stopped.as_fd())
-}
-
-/// Each client takes three descriptors; the usual soft limit is for programs that use `select`.
-fn raise_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 
 fn tell(text: &str) {

@@ -7,6 +7,8 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
+#[cfg(target_os = "linux")]
+use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
 /// The machine's pool.
 pub(crate) const MACHINE: &str = "/run/jobserver";
@@ -31,4 +33,12 @@ fn is_served(directory: &Path) -> bool {
     let is_safe = |path: &Path| fs::metadata(path).is_ok_and(|found| [0, geteuid().as_raw()].contains(&found.uid()));
     let is_socket = fs::metadata(&socket).is_ok_and(|found| found.file_type().is_socket());
     is_socket && is_safe(directory) && is_safe(&socket) && UnixStream::connect(&socket).is_ok()
+}
+
+/// For whoever serves: each client takes some descriptors, and the usual soft limit is for programs that use `select`,
+/// which the commands that we start may be. So not before they are started.
+#[cfg(target_os = "linux")]
+pub(crate) fn raise_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
