@@ -65,7 +65,7 @@ pub(super) fn pass(way: Way) -> Passage {
 }
 
 #[inline]
-pub(super) fn is_open(way: Way) -> bool {
+fn is_open(way: Way) -> bool {
     match STATE.load(Ordering::SeqCst) {
         OPEN => true,
         CLOSING => false,

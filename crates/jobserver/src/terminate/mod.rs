@@ -55,8 +55,9 @@ pub(crate) use on_unix::{adopt, asleep, disown, forget, give, is_on, take};
 /// # What it can't do
 ///
 /// SIGKILL, `abort`, a panic that aborts, `_exit`, `exec`, other signals, the kernel's OOM killer: nothing runs then,
-/// and the tokens are lost. A token that another process gives back in the moment in which this one dies may wake a
-/// thread of this one alone; it stays in the pool, and the next token wakes others for both. A pipe or FIFO has no way to get those back; only a pool that watches its clients has.
+/// and the tokens are lost. A token that another process gives back while this one ends may wake a
+/// thread of this one alone; it stays in the pool, and the next token wakes others for both. (To wake them at once, a
+/// thread of a dying process would have to take it out for a moment.) A pipe or FIFO has no way to get those back; only a pool that watches its clients has.
 /// Nor does this know tokens that [`Acquired::into_raw`](crate::Acquired::into_raw) has taken out and nobody has
 /// taken in by [`Client::from_raw`](crate::Client::from_raw), tokens of a client that is gone with all its guards, and
 /// what a child holds that was forked and did not `exec`.
@@ -140,11 +141,6 @@ mod on_unix {
     fn count_in(pool: &File, spare: Option<&File>, read: &mut Read) -> io::Result<usize> {
         let account = holdings::of(pool.as_raw_fd());
         account.is_read_by(spare.map(File::as_raw_fd));
-        if let Some(spare) = spare.filter(|_| !door::is_open(Way::In)) {
-            // This process is about to end, and a wake-up that brought this thread here is somebody else's.
-            let _passage = door::pass(Way::Out);
-            sys::move_in_place(spare.as_raw_fd(), pool.as_raw_fd());
-        }
         let _passage = door::pass(Way::In);
         let count = read()?;
         account.add(count);

@@ -19,12 +19,6 @@ pub fn raise(signal: i32) {
     assert_eq!(unsafe { libc::raise(signal) }, 0);
 }
 
-/// So many milliseconds, as a handler may wait.
-pub fn wait(milliseconds: i32) {
-    // SAFETY: no entries.
-    unsafe { libc::poll(std::ptr::null_mut(), 0, milliseconds) };
-}
-
 /// Ends the process at once: no handler of `atexit` runs.
 pub fn exit_now(status: i32) -> ! {
     // SAFETY: takes a number.
