@@ -75,7 +75,7 @@ impl Endpoints {
                     if endpoint.inherited {
                         self.doubtful.insert(id);
                     } else if endpoint.is_led_to() && endpoint.fifos().all(Fifo::is_closed) {
-                        endpoint.roles = Roles::Fresh;
+                        (endpoint.roles, endpoint.unseen) = (Roles::Fresh, false);
                     }
                 }
                 Happening::Stirred(_) | Happening::Anything => {}
@@ -184,7 +184,7 @@ impl Endpoints {
     }
 
     /// One end of an endpoint was opened.
-    fn opened(&mut self, id: EndpointId, end: End) -> io::Result<()> {
+    pub(super) fn opened(&mut self, id: EndpointId, end: End) -> io::Result<()> {
         let Some(endpoint) = self.endpoints.get_mut(&id) else { return Ok(()) };
         if endpoint.owner.is_none() {
             self.announce(id, Kind::Shared);
@@ -195,6 +195,13 @@ impl Endpoints {
         }
         let found = if endpoint.roles.wants_look(end) { endpoint.seen(end) } else { Vec::new() };
         let was = endpoint.roles;
+        let is_first = was == Roles::Fresh && end == End::In;
+        if is_first && found.is_empty() && !std::mem::replace(&mut endpoint.unseen, true) {
+            // The kernel tells of an open a moment before the process has the descriptor. It has it when it asks for the
+            // next one.
+            self.announce(id, Kind::Waiting);
+            return Ok(());
+        }
         let step = was.opened(end, &found);
         let mut kind = step.kind;
         endpoint.roles = step.roles;

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use super::directory::Directory;
 use super::fifo::Use;
 use super::member::Endpoint;
-use super::roles::End;
+use super::roles::{End, Roles};
 use super::{EndpointId, Endpoints, Event, Kind, LeaseId};
 use crate::fuse::ReadLink;
 use crate::process::{self, Process};
@@ -84,6 +84,10 @@ impl Endpoints {
     fn end_of(&mut self, id: EndpointId, question: &ReadLink) -> io::Result<u64> {
         let endpoint = self.endpoints.get_mut(&id).ok_or(Errno::SRCH)?;
         endpoint.asked_by(question.thread);
+        if endpoint.unseen && endpoint.roles == Roles::Fresh {
+            self.opened(id, End::In)?;
+        }
+        let endpoint = self.endpoints.get_mut(&id).ok_or(Errno::SRCH)?;
         if let Some(number) = endpoint.next_fifo() {
             return Ok(number);
         }

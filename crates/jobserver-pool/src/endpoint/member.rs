@@ -28,6 +28,8 @@ pub(super) struct Endpoint {
     pub inn: Option<Fifo>,
     pub out: Option<Fifo>,
     pub roles: Roles,
+    /// Its first open was told before the descriptor could be seen.
+    pub unseen: bool,
     /// Set once somebody opened it: from then on the driver knows it.
     pub kind: Option<Kind>,
     /// The thread that followed the link last, and how many opens there had been.
@@ -48,6 +50,7 @@ impl Endpoint {
             parts: Vec::new(),
             inn: None,
             out: None,
+            unseen: false,
             kind: None,
             asked: None,
             crowded: false,
