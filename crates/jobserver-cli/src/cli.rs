@@ -51,6 +51,14 @@ pub(crate) struct Run {
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
 
+    /// The command's share of a served pool beside others: one with 2 gets twice the slots of one with 1
+    #[arg(long, value_name = "W", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) weight: u32,
+
+    /// So many slots of a served pool it gets before any other command gets more than its own floor
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) floor: u32,
+
     /// Start at once, even if all slots of the pool are in use
     #[arg(long)]
     pub(crate) now: bool,

@@ -159,6 +159,8 @@ impl Words {
         open.command = self.command.clone();
         open.cap = cap.map(|cap| u32::try_from(cap).unwrap_or(u32::MAX));
         open.now = self.now;
+        open.weight = self.weight;
+        open.floor = self.floor;
         open
     }
 }

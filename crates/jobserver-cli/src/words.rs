@@ -1,4 +1,4 @@
-//! What of the arguments a pool is told, for the people who look at it.
+//! What of the arguments a pool is told.
 
 use std::path::Path;
 
@@ -8,6 +8,8 @@ pub(crate) struct Words {
     pub(crate) name: String,
     pub(crate) command: String,
     pub(crate) now: bool,
+    pub(crate) weight: u32,
+    pub(crate) floor: u32,
     /// Whether the user named a style: then it is said if it can't be had.
     pub(crate) style_was_asked: bool,
 }
@@ -20,6 +22,8 @@ impl Words {
             name: args.name.clone().unwrap_or_else(|| program.to_string_lossy().into_owned()),
             command: words.join(" "),
             now: args.now,
+            weight: args.weight,
+            floor: args.floor,
             style_was_asked: args.style != cli::Style::Auto,
         }
     }

@@ -102,6 +102,24 @@ fn a_build_waits_for_its_first_slot_and_says_so_and_now_does_not() {
 }
 
 #[test]
+fn what_a_lease_is_to_be_is_what_its_status_says() {
+    let sandbox = Sandbox::new();
+    let served = Served::new(&sandbox, &["-j3"]);
+    let script = "echo ready; while ! [ -e go ]; do sleep 0.02; done";
+    let options = ["-j2", "--name", "build", "--weight", "3", "--floor", "2"];
+    let child = sandbox.start(served.run(&[&options[..], &["--", "sh", "-c", script]].concat()));
+    let status = served.status();
+    let lease = &status["leases"][0];
+    assert_eq!((lease["name"].as_str(), lease["cap"].as_u64()), (Some("build"), Some(2)), "{lease}");
+    assert_eq!((lease["weight"].as_u64(), lease["floor"].as_u64()), (Some(3), Some(2)), "{lease}");
+    assert_eq!(lease["uid"].as_u64(), Some(u64::from(rustix::process::geteuid().as_raw())));
+    assert_eq!((status["version"].as_u64(), status["in_force"].as_u64()), (Some(1), Some(3)));
+    sandbox.write("go", "");
+    assert_eq!(wait(child).status, Some(0));
+    served.finish();
+}
+
+#[test]
 fn a_lease_lasts_as_long_as_its_command_even_if_the_runner_is_killed() {
     let sandbox = Sandbox::new();
     let served = Served::new(&sandbox, &["-j3"]);
