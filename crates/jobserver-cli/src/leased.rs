@@ -1,7 +1,9 @@
 //! The command as a lease of a pool that knows who holds what: one that is served by somebody, or by a thread of ours.
 
 use std::env;
+use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -11,6 +13,7 @@ use jobserver_pool::endpoint;
 use jobserver_pool::fuse::Reach;
 use jobserver_pool::lease::{Keeper, Lease};
 use jobserver_pool::server::Local;
+use rustix::process::geteuid;
 
 use crate::nested::Nested;
 use crate::report::{say, Account};
@@ -112,7 +115,10 @@ impl Leased {
         serving::raise_limit();
         match self.lease.take().map(|lease| lease.keep(pid)) {
             Some(Ok(keeper)) => self.keeper = Some(keeper),
-            Some(Err(error)) => say(format_args!("the pool does not hear of the command: {error}")),
+            Some(Err((error, lease))) => {
+                say(format_args!("nobody keeps the pool's pipes should its server be killed: {error}"));
+                self.lease = Some(*lease);
+            }
             None => {}
         }
     }
@@ -139,7 +145,12 @@ impl Leased {
 /// Where a pool for one command is made: in memory, if there is such a place.
 fn parent() -> PathBuf {
     let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    runtime.filter(|path| path.is_absolute() && path.is_dir()).unwrap_or_else(env::temp_dir)
+    // Another user's (after `su`, `sudo -E`) could be changed under us.
+    let is_ours = |path: &PathBuf| {
+        let found = fs::metadata(path);
+        path.is_absolute() && found.is_ok_and(|found| found.is_dir() && found.uid() == geteuid().as_raw())
+    };
+    runtime.filter(is_ours).unwrap_or_else(env::temp_dir)
 }
 
 /// The library's client of the lease, which is this process's own way into it.

@@ -36,6 +36,9 @@ pub struct Lease {
 /// Slots change hands all the time: a wait that is shorter is nothing that a person could do anything about.
 const WORTH_A_LINE: Duration = Duration::from_secs(1);
 
+/// How long an answer may take. A server that is well needs less than a millisecond.
+const ANSWER: Duration = Duration::from_secs(5);
+
 /// How often it is asked whether there is a server again.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -116,16 +119,32 @@ impl Lease {
     /// The command has been started as process `pid`: a thread keeps the lease from now on.
     ///
     /// # Errors
-    /// The server is gone; no thread or no descriptor can be had. The command is as well off as without the keeper.
-    pub fn keep(mut self, pid: u32) -> io::Result<Keeper> {
-        self.lines.set_nonblocking()?;
-        self.lines.send(&Request::Command { pid }, Vec::new())?;
-        let (stop, stopped) = UnixStream::pair()?;
-        let body = move || {
-            while self.follow(&stopped) && self.bridge(pid, &stopped) {}
+    /// No thread or no descriptor can be had: the lease comes back. It lasts as long as it is not dropped, only nobody
+    /// keeps its clients when the server is killed.
+    pub fn keep(mut self, pid: u32) -> Result<Keeper, (io::Error, Box<Lease>)> {
+        let prepared = self
+            .lines
+            .set_nonblocking()
+            .and_then(|()| self.lines.send(&Request::Command { pid }, Vec::new()))
+            .and_then(|()| UnixStream::pair());
+        let (stop, stopped) = match prepared {
+            Ok(pair) => pair,
+            Err(error) => return Err((error, Box::new(self))),
         };
-        let thread = Builder::new().name("lease".to_string()).spawn(body)?;
-        Ok(Keeper { stop, thread })
+        let (hand_over, lease) = std::sync::mpsc::channel::<Lease>();
+        let body = move || {
+            if let Ok(mut lease) = lease.recv() {
+                while lease.follow(&stopped) && lease.bridge(pid, &stopped) {}
+            }
+        };
+        match Builder::new().name("lease".to_string()).spawn(body) {
+            Ok(thread) => {
+                // It waits for this.
+                let _ = hand_over.send(self);
+                Ok(Keeper { stop, thread })
+            }
+            Err(error) => Err((error, Box::new(self))),
+        }
     }
 }
 
@@ -172,16 +191,18 @@ pub fn set_capacity(directory: &Path, capacity: u32) -> io::Result<()> {
 
 fn connect(directory: &Path) -> io::Result<Lines> {
     let socket = directory.join(SOCKET);
-    UnixStream::connect(&socket).map(Lines::new).map_err(|error| failed(error, "no pool answers at", &socket))
+    let failed = |error| failed(error, "no pool answers at", &socket);
+    let stream = UnixStream::connect(&socket).map_err(failed)?;
+    // A server that was stopped must not stop everybody.
+    stream.set_read_timeout(Some(ANSWER)).map_err(failed)?;
+    Ok(Lines::new(stream))
 }
 
 /// The next reply of a socket that blocks.
 fn read(lines: &mut Lines) -> io::Result<(Reply, Vec<OwnedFd>)> {
-    loop {
-        if let Some(line) = lines.line()? {
-            return Ok((serde_json::from_slice(&line.text)?, line.descriptors));
-        }
-    }
+    let silent = || io::Error::new(io::ErrorKind::TimedOut, "the pool's server does not answer");
+    let line = lines.line()?.ok_or_else(silent)?;
+    Ok((serde_json::from_slice(&line.text)?, line.descriptors))
 }
 
 fn unexpected(reply: Reply) -> io::Error {

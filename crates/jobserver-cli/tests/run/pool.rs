@@ -232,3 +232,49 @@ fn a_server_that_is_started_again_takes_the_builds_over_with_what_they_hold() {
     assert!(spans.most_at_once() <= 4, "{}", spans.most_at_once());
     served.finish();
 }
+
+#[test]
+fn a_client_that_writes_what_it_never_took_stops_nobody() {
+    let sandbox = Sandbox::new();
+    sandbox.write("Makefile", &flat("true"));
+    let make = clients::make_4_4();
+    let flood = "path=${MAKEFLAGS##*fifo:}; timeout 1 head -c 20000 /dev/zero >$path;";
+    let script = format!("{flood} exec {} -s", text(&make));
+    let outcome = sandbox.run(&["-j4", "--style", "tracked", "--", "sh", "-c", &script]);
+    assert_eq!(outcome.status, Some(0), "{outcome:?}");
+    assert!(outcome.line().contains("came back that nobody had taken"), "{outcome:?}");
+    let served = Served::new(&sandbox, &["-j4"]);
+    let mut endless =
+        start(served.run(&["--style", "tracked", "--", "sh", "-c", "exec cat /dev/zero >${MAKEFLAGS##*fifo:}"]));
+    served.until("the flood has begun", |status| status["leases"][0]["endpoints"][0]["command"] == "cat");
+    wait(start(served.run(&["--", text(&make), "-s"]))).is_clean();
+    send(&endless, Signal::TERM);
+    endless.wait().unwrap();
+    served.finish();
+}
+
+#[test]
+fn a_build_that_outlives_its_command_ends_as_it_would_have() {
+    let sandbox = Sandbox::new();
+    let make = clients::make_4_4();
+    sandbox.write("Makefile", &flat("sleep 0.05"));
+    let script = format!("({} -s; echo $? >status.tmp; mv status.tmp status) & sleep 0.1", text(&make));
+    let outcome = sandbox.run(&["-j3", "--style", "tracked", "--", "sh", "-c", &script]);
+    assert_eq!(outcome.status, Some(0), "{outcome:?}");
+    while !sandbox.path("status").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert_eq!(std::fs::read_to_string(sandbox.path("status")).unwrap(), "0\n");
+}
+
+#[test]
+fn a_server_that_does_not_answer_costs_seconds_and_not_the_build() {
+    let sandbox = Sandbox::new();
+    let served = Served::new(&sandbox, &["-j4"]);
+    served.signal(Signal::STOP);
+    let outcome = sandbox.finish(served.run(&["-j2", "--", "echo", "built"]));
+    assert_eq!((outcome.status, outcome.out.as_str()), (Some(0), "built\n"), "{outcome:?}");
+    assert!(outcome.line().contains("does not answer"), "{outcome:?}");
+    served.signal(Signal::CONT);
+    served.finish();
+}

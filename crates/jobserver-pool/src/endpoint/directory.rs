@@ -8,7 +8,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
@@ -19,6 +19,8 @@ use crate::fuse::{Fuse, Reach};
 
 const FIFOS: &str = "f";
 const MOUNT: &str = "mnt";
+
+const NOT_A_POOLS: &str = "is none of a pool's: a pool needs a directory of its own";
 
 #[derive(Debug)]
 pub(super) struct Directory {
@@ -50,9 +52,21 @@ impl Directory {
         }
         let directory = Directory { path, _lock: lock };
         Fuse::clear(&directory.mount())?;
-        let swept = fs::read_dir(directory.fifos());
-        for entry in swept.into_iter().flatten() {
-            let path = entry?.path();
+        let mut left = Vec::new();
+        for folder in [directory.fifos(), directory.mount()] {
+            if fs::symlink_metadata(&folder).is_ok_and(|found| !found.is_dir()) {
+                return Err(refused(io::ErrorKind::AlreadyExists, &folder, NOT_A_POOLS));
+            }
+        }
+        for entry in fs::read_dir(directory.fifos()).into_iter().flatten() {
+            let entry = entry?;
+            let is_number = entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit);
+            if !is_number || !entry.file_type()?.is_fifo() {
+                return Err(refused(io::ErrorKind::AlreadyExists, &entry.path(), NOT_A_POOLS));
+            }
+            left.push(entry.path());
+        }
+        for path in left {
             fs::remove_file(&path).map_err(|error| failed(error, "can't remove", &path))?;
         }
         make(&directory.fifos(), inner)?;
@@ -131,9 +145,24 @@ mod tests {
     fn what_a_killed_server_left_is_removed() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join(FIFOS)).unwrap();
-        fs::write(dir.path().join(FIFOS).join("17"), "").unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, dir.path().join(FIFOS).join("17"), rustix::fs::Mode::RUSR).unwrap();
         let directory = Directory::claim(dir.path(), Reach::Owner).unwrap();
         assert_eq!(fs::read_dir(directory.fifos()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_none_of_a_pools_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(FIFOS).join("thesis");
+        fs::create_dir(dir.path().join(FIFOS)).unwrap();
+        fs::write(&file, "text").unwrap();
+        let error = Directory::claim(dir.path(), Reach::Owner).unwrap_err();
+        assert!(error.to_string().contains("thesis"), "{error}");
+        assert!(file.exists());
+        let elsewhere = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(dir.path().join(FIFOS), elsewhere.path().join(FIFOS)).unwrap();
+        Directory::claim(elsewhere.path(), Reach::Owner).unwrap_err();
+        assert!(file.exists());
     }
 
     #[test]

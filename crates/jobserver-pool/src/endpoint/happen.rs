@@ -202,7 +202,10 @@ impl Endpoints {
             self.announce(id, Kind::Waiting);
             return Ok(());
         }
-        let step = was.opened(end, &found);
+        let mut step = was.opened(end, &found);
+        if step.roles == Roles::Reader && !self.splits {
+            step.roles = Roles::Single;
+        }
         let mut kind = step.kind;
         endpoint.roles = step.roles;
         let mut old = None;

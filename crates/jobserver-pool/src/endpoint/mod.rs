@@ -148,6 +148,7 @@ pub struct Endpoints {
     events: VecDeque<Event>,
     watch: Watch,
     epoll: OwnedFd,
+    splits: bool,
     next_number: u64,
 }
 
@@ -194,6 +195,7 @@ impl Endpoints {
             events: VecDeque::new(),
             watch,
             epoll,
+            splits: true,
             // Above the numbers of epoll's other descriptors and of the mount's own node.
             next_number: Fuse::FIRST_NODE.max(WATCH + 1),
         })
@@ -220,6 +222,16 @@ impl Endpoints {
             }
         }
         Ok(self.events.pop_front())
+    }
+
+    /// Whether [`Endpoints::next`] has something to say that no descriptor tells of.
+    pub fn has_more(&self) -> bool {
+        !self.events.is_empty() || !self.stirred.is_empty()
+    }
+
+    /// From now on every client has one FIFO for both ways.
+    pub fn never_split(&mut self) {
+        self.splits = false;
     }
 
     /// Opens a lease of user `uid` and returns it; its path goes into MAKEFLAGS.

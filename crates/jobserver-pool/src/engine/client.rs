@@ -26,9 +26,11 @@ impl Client {
     }
 }
 
-pub(super) fn kind(kind: endpoint::Kind) -> Kind {
+/// `splits`: a client that waits has a FIFO of its own for returns.
+pub(super) fn kind(kind: endpoint::Kind, splits: bool) -> Kind {
     match kind {
         endpoint::Kind::NonWaiting => Kind::NonWaiting,
+        endpoint::Kind::Waiting if !splits => Kind::Shared { in_place: true },
         endpoint::Kind::Shared => Kind::Shared { in_place: true },
         // One that only writes refuses every offer until it opens a second end, and is asked ever more rarely.
         endpoint::Kind::Waiting | endpoint::Kind::Writing => Kind::Waiting,
@@ -39,23 +41,10 @@ impl Engine {
     /// So many bytes came back, of which `left` lie where the client reads.
     pub(super) fn returned(&mut self, number: endpoint::EndpointId, returned: usize, left: usize) {
         let Some(&client) = self.numbers.get(&number) else { return };
-        // What a client that waits wrote where it reads is taken out, since the pool decides who gets it next.
-        let back = if self.is_in_place(client) { left } else { self.read_back(number, left) } + returned;
         let held = self.ledger().endpoint(client).map_or(0, |account| account.held() as usize);
-        let before = if back > held { self.others(client) } else { Vec::new() };
-        let answer = self.scheduler.stirred(self.now(), client, 0, back as u32, &before);
+        let before = if returned + left > held { self.others(client) } else { Vec::new() };
+        let answer = self.scheduler.moved(self.now(), client, 0, returned as u32, left as u32, &before);
         self.touched.extend(answer.payers.into_iter().chain([client]));
-    }
-
-    fn is_in_place(&self, client: EndpointId) -> bool {
-        self.scheduler.kind(client).is_some_and(Kind::in_place)
-    }
-
-    fn read_back(&mut self, number: endpoint::EndpointId, left: usize) -> usize {
-        match left {
-            0 => 0,
-            _ => self.endpoints.withdraw(number, left).unwrap_or(0),
-        }
     }
 
     /// Who may have read what this client returns beyond what it holds: what else its process has open, then its

@@ -56,6 +56,10 @@ pub struct Engine {
     endpoints: Endpoints,
     scheduler: Scheduler,
     style: Style,
+    /// Whether clients that wait have a FIFO of their own for returns.
+    splits: bool,
+    /// A turn was ended before all was done.
+    more: bool,
     start: Instant,
     leases: HashMap<LeaseId, Lease>,
     places: HashMap<endpoint::LeaseId, LeaseId>,
@@ -96,6 +100,9 @@ pub struct Owner {
     pub command_pid: Option<u32>,
 }
 
+/// So many events, and so many actions, before others get their turn.
+const A_TURN: usize = 1024;
+
 /// How often endpoints are looked at that nobody may have open any more.
 const SWEEP: Duration = Duration::from_secs(1);
 
@@ -113,6 +120,8 @@ impl Engine {
             endpoints,
             scheduler: Scheduler::new(capacity),
             style,
+            splits: true,
+            more: false,
             start: Instant::now(),
             leases: HashMap::new(),
             places: HashMap::new(),
@@ -129,6 +138,13 @@ impl Engine {
         })
     }
 
+    /// Gives each client one FIFO for both ways: for a pool whose server may end before its clients while nobody else
+    /// holds their FIFOs. What they return lies where they read it, so they live on.
+    pub fn never_split(&mut self) {
+        self.splits = false;
+        self.endpoints.never_split();
+    }
+
     /// The accounts.
     pub fn ledger(&self) -> &Ledger {
         self.scheduler.ledger()
@@ -141,6 +157,9 @@ impl Engine {
 
     /// When `turn` has something to do although nothing happened; `None`: never.
     pub fn timeout(&self) -> Option<Duration> {
+        if self.more || self.endpoints.has_more() {
+            return Some(Duration::ZERO);
+        }
         let due = self.scheduler.next_due().map(|due| Duration::from_nanos(due.saturating_sub(self.now())));
         let sweep = self.sweep.map(|sweep| sweep.saturating_duration_since(Instant::now()));
         due.into_iter().chain(sweep).min()
@@ -265,8 +284,14 @@ impl Engine {
         if self.sweep.is_some_and(|sweep| sweep <= Instant::now()) {
             self.sweep();
         }
-        while let Some(action) = self.scheduler.next(self.now()) {
+        self.more = false;
+        for number in 0.. {
+            let Some(action) = self.scheduler.next(self.now()) else { break };
             self.perform(action);
+            if number == A_TURN {
+                self.more = true;
+                break;
+            }
         }
         self.write_journal();
         debug_assert!(self.ledger().balanced());
@@ -276,13 +301,18 @@ impl Engine {
     /// All that has happened; the part of it that brings clients and takes of tokens is done.
     fn hear(&mut self) -> (io::Result<()>, Vec<Event>) {
         let mut events = Vec::new();
-        let result = loop {
+        let mut result = Ok(());
+        // A client that never stops must not keep the others, and whoever ends the server, waiting.
+        while events.len() < A_TURN {
             match self.endpoints.next() {
                 Ok(Some(event)) => events.push(event),
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(error),
+                Ok(None) => break,
+                Err(error) => {
+                    result = Err(error);
+                    break;
+                }
             }
-        };
+        }
         // All takes first: what one process has read another may have returned.
         events.iter().for_each(|event| self.came(event));
         (result, events)
@@ -322,6 +352,8 @@ impl Engine {
                 let got = number.map_or(Ok(0), |number| self.endpoints.withdraw(number, count as usize)).unwrap_or(0);
                 if got < count as usize {
                     self.quicker.push(endpoint);
+                    // More than one read brings: the rest comes with the next turn.
+                    self.more |= got > 0;
                 }
                 self.touched.push(endpoint);
                 self.scheduler.withdrawn(self.now(), endpoint, got as u32);
@@ -336,7 +368,7 @@ impl Engine {
             Event::Opened { endpoint, lease, process, kind } => self.opened(endpoint, lease, process, kind),
             Event::Changed { endpoint, kind } => {
                 if let Some(&client) = self.numbers.get(&endpoint) {
-                    self.scheduler.set_kind(self.now(), client, client::kind(kind));
+                    self.scheduler.set_kind(self.now(), client, client::kind(kind, self.splits));
                     self.tell_descriptors(client, endpoint, kind);
                 }
             }
@@ -375,7 +407,9 @@ impl Engine {
         let now = self.now();
         // The heir of a client whose lease was closed meanwhile has none to be counted for.
         let lease = self.places.get(&place).copied();
-        let Some(client) = lease.and_then(|lease| self.scheduler.open_endpoint(now, lease, client::kind(kind))) else {
+        let Some(client) =
+            lease.and_then(|lease| self.scheduler.open_endpoint(now, lease, client::kind(kind, self.splits)))
+        else {
             return self.endpoints.shut(number);
         };
         self.numbers.insert(number, client);

@@ -157,8 +157,24 @@ impl Scheduler {
         returned: u32,
         before: &[EndpointId],
     ) -> Returned {
+        let in_place = self.kind(endpoint).is_some_and(Kind::in_place);
+        let (out, left) = if in_place { (0, returned) } else { (returned, 0) };
+        self.moved(now, endpoint, taken, out, left, before)
+    }
+
+    /// The same where the driver knows of every byte that came back whether it is out of the FIFO, or left lying where
+    /// the client reads: a client that waits may write there too.
+    pub fn moved(
+        &mut self,
+        now: Nanos,
+        endpoint: EndpointId,
+        taken: u32,
+        out: u32,
+        left: u32,
+        before: &[EndpointId],
+    ) -> Returned {
         self.pass(now);
-        let now = self.now;
+        let (now, returned) = (self.now, out + left);
         let Some(station) = self.stations.get_mut(endpoint) else {
             return self.ledger.returned(endpoint, returned, false, &[]);
         };
@@ -180,7 +196,12 @@ impl Scheduler {
             if in_place {
                 station.looks(now, lay == 0);
             }
-            answer = self.ledger.returned(endpoint, returned, in_place, before);
+            for (count, lies) in [(out, false), (left, true)] {
+                let part = self.ledger.returned(endpoint, count, lies, before);
+                answer.settled += part.settled;
+                answer.strays += part.strays;
+                answer.payers.extend(part.payers);
+            }
         }
         if taken == 0 && returned == 0 && in_place {
             station.looks(now, false);

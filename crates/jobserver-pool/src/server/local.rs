@@ -44,6 +44,8 @@ impl Local {
                 return Err(error);
             }
         };
+        // Nobody holds its clients' FIFOs when this process is gone, and they may outlive it.
+        server.never_split();
         let (stop, stopped) = UnixStream::pair()?;
         let body = move || {
             server.serve(stopped.as_fd())?;
@@ -86,8 +88,11 @@ fn sweep(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let is_ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX))
             && entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == rustix::process::geteuid().as_raw());
-        // One that is served is locked.
-        if is_ours && endpoint::clear(&entry.path()).is_ok() {
+        // One that is served is locked; one that is being made is not yet, but its maker is alive.
+        let maker =
+            entry.file_name().to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next()?.parse().ok());
+        let is_orphan = maker.is_some_and(|pid: u32| !Path::new("/proc").join(pid.to_string()).exists());
+        if is_ours && is_orphan && endpoint::clear(&entry.path()).is_ok() {
             let _ = fs::remove_file(entry.path().join(SOCKET));
             let _ = fs::remove_dir(entry.path());
         }

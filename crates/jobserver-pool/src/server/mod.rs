@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -40,6 +40,8 @@ pub struct Server {
     /// Who speaks for a lease.
     speakers: HashMap<LeaseId, u64>,
     next_peer: u64,
+    /// Peers that have said more than was heard in their turn.
+    again: Vec<u64>,
     reach: Reach,
     /// Given up for a moment when no other descriptor is left, to turn a new peer away.
     spare: Option<File>,
@@ -63,6 +65,10 @@ impl Server {
         let (Style::Tracked(reach) | Style::Fifo(reach)) = style;
         let socket = directory.join(SOCKET);
         // The directory is locked by now, so whoever made it is gone.
+        if fs::symlink_metadata(&socket).is_ok_and(|found| !found.file_type().is_socket()) {
+            let text = format!("{} is no socket: a pool needs a directory of its own", socket.display());
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+        }
         match fs::remove_file(&socket) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(failed(error, "can't remove", &socket))
@@ -84,10 +90,16 @@ impl Server {
             peers: HashMap::new(),
             speakers: HashMap::new(),
             next_peer: PEERS,
+            again: Vec::new(),
             reach,
             spare: File::open("/dev/null").ok(),
             tell,
         })
+    }
+
+    /// As [`Engine::never_split`].
+    pub fn never_split(&mut self) {
+        self.engine.never_split();
     }
 
     /// The accounts, and the work on them.
@@ -105,9 +117,13 @@ impl Server {
         loop {
             ready.clear();
             self.turn_engine();
-            let timeout = self.engine.timeout().map(|timeout| {
-                // Rounded up by the kernel or not: early is harmless, it comes again.
-                Timespec::try_from(timeout.max(Duration::from_micros(10))).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 })
+            for id in std::mem::take(&mut self.again) {
+                self.hear(id);
+            }
+            let at_once = (!self.again.is_empty()).then_some(Duration::ZERO);
+            let timeout = at_once.or_else(|| self.engine.timeout()).map(|timeout| {
+                // Early is harmless: it comes again.
+                Timespec::try_from(timeout).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 })
             });
             match epoll::wait(&self.epoll, spare_capacity(&mut ready), timeout.as_ref()) {
                 Ok(_) => {}

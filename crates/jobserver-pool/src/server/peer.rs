@@ -19,6 +19,9 @@ use crate::process::{self, Process};
 /// Connections that one user may have: more than builds at once, fewer than our descriptors.
 const CONNECTIONS_MOST: usize = 512;
 
+/// So many lines of one peer, before others are heard.
+const LINES_A_TURN: usize = 8;
+
 #[derive(Debug)]
 pub(super) struct Peer {
     /// None once it was closed: the lease lives on until its command has ended.
@@ -78,7 +81,7 @@ impl Server {
 
     /// The socket of a peer has something, or has room again.
     pub(super) fn hear(&mut self, id: u64) {
-        loop {
+        for _ in 0..LINES_A_TURN {
             let Some(lines) = self.peers.get_mut(&id).and_then(|peer| peer.lines.as_mut()) else { return };
             let line = match lines.flush().and_then(|()| lines.line()) {
                 Ok(Some(line)) => line,
@@ -93,6 +96,7 @@ impl Server {
                 self.say(id, &reply, Vec::new());
             }
         }
+        self.again.push(id);
     }
 
     pub(super) fn say(&mut self, id: u64, reply: &Reply, descriptors: Vec<OwnedFd>) {
@@ -141,6 +145,12 @@ impl Server {
         let Open { name, command, floor, cap, weight, now, inherited } = open;
         if floor == 0 || weight == 0 || cap == Some(0) {
             return Some(refusal("floor, cap and weight are 1 at least"));
+        }
+        let others = self.peers.values().filter(|other| other.uid == peer.uid && other.lease.is_some()).count();
+        let is_greedy = floor > 1 || weight > 1 || (now && others > 0 && path.is_none());
+        if is_greedy && !self.is_master(peer.uid) {
+            let text = "only root may have a floor or a weight above 1 in the machine's pool, or start a second build with now";
+            return Some(refusal(text));
         }
         let mut terms = Terms::new(name);
         terms.floor = floor.min(capacity);
