@@ -8,7 +8,7 @@ use anyhow::{ensure, Context as _, Result};
 
 use crate::context::Context;
 use crate::{
-    api, clients, downstreams, fuzz, mixed, real_builds, sanitize, simulate, targets, upstream_tests, valgrind,
+    api, clients, downstreams, fuzz, mixed, real_builds, root, sanitize, simulate, targets, upstream_tests, valgrind,
 };
 
 /// Runs all of it; with `all` also what takes longer than a person waits.
@@ -21,7 +21,13 @@ pub(crate) fn run(context: &Context, all: bool) -> Result<()> {
     steps.step("testkit", || cargo(&["test", "-p", "testkit"]))?;
     steps.step("library", || cargo(&["test", "-p", "jobserver"]))?;
     steps.step("library without default features", || cargo(&["check", "-p", "jobserver", "--no-default-features"]))?;
-    steps.step("pool", || cargo(&["test", "-p", "jobserver-pool"]))?;
+    steps.step("pool", || {
+        // An ordinary user mounts by its help.
+        if cfg!(target_os = "linux") && !root::is_installed(context, "fuse3") {
+            root::install(context, &["fuse3"], "the pool's mount")?;
+        }
+        cargo(&["test", "-p", "jobserver-pool"])
+    })?;
     steps.step("command", || cargo(&["test", "-p", "jobserver-cli"]))?;
     steps.step("xtask", || cargo(&["test", "-p", "xtask"]))?;
     steps.step("compare", || {
