@@ -15,6 +15,7 @@ mod coverage;
 mod downstreams;
 mod fuzz;
 mod mixed;
+mod pool;
 mod real_builds;
 mod root;
 mod sanitize;
@@ -73,6 +74,8 @@ enum Chore {
     Mixed,
     /// Run the pool's scheduler under thousands of simulated clients; fail if a target is missed.
     Simulate,
+    /// Measure the tracked pool with real clients: fairness, cost, recovery.
+    Pool(pool::Options),
 }
 
 fn main() -> ExitCode {
@@ -102,5 +105,6 @@ fn run(args: Args) -> anyhow::Result<()> {
         Chore::Bench(options) => bench::run(&context, &options),
         Chore::Mixed => mixed::run(&context),
         Chore::Simulate => simulate::run(&context),
+        Chore::Pool(options) => pool::run(&context, &options),
     }
 }

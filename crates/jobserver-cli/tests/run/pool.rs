@@ -244,9 +244,15 @@ fn a_client_that_writes_what_it_never_took_stops_nobody() {
     assert_eq!(outcome.status, Some(0), "{outcome:?}");
     assert!(outcome.line().contains("came back that nobody had taken"), "{outcome:?}");
     let served = Served::new(&sandbox, &["-j4"]);
-    let mut endless =
-        start(served.run(&["--style", "tracked", "--", "sh", "-c", "exec cat /dev/zero >${MAKEFLAGS##*fifo:}"]));
-    served.until("the flood has begun", |status| status["leases"][0]["endpoints"][0]["command"] == "cat");
+    let mut endless = start(served.run(&[
+        "--style",
+        "tracked",
+        "--",
+        "sh",
+        "-c",
+        "exec head -c 50000000 /dev/zero >${MAKEFLAGS##*fifo:}",
+    ]));
+    served.until("the flood has begun", |status| status["leases"][0]["endpoints"][0]["command"] == "head");
     wait(start(served.run(&["--", text(&make), "-s"]))).is_clean();
     send(&endless, Signal::TERM);
     endless.wait().unwrap();
