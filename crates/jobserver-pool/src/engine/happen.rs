@@ -1,0 +1,102 @@
+//! What happened at the endpoints, told to the scheduler and to those who speak for the leases.
+
+use std::time::Instant;
+
+use super::client::{self, Client};
+use super::{Engine, Notice, SWEEP};
+use crate::endpoint::{self, Event};
+use crate::ledger::EndpointId;
+use crate::process::ProcessId;
+
+impl Engine {
+    /// The part of an event that brings clients and takes of tokens.
+    pub(super) fn came(&mut self, event: &Event) {
+        match *event {
+            Event::Opened { endpoint, lease, process, kind } => self.opened(endpoint, lease, process, kind),
+            Event::Changed { endpoint, kind } => {
+                if let Some(&client) = self.numbers.get(&endpoint) {
+                    self.scheduler.set_kind(self.now(), client, client::kind(kind, self.splits));
+                    self.tell_descriptors(client, endpoint, kind);
+                }
+            }
+            Event::Stirred { endpoint, taken: taken @ 1.., .. } => {
+                if let Some(&client) = self.numbers.get(&endpoint) {
+                    self.touched.push(client);
+                    let _ = self.scheduler.stirred(self.now(), client, taken as u32, 0, &[]);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The rest of it.
+    pub(super) fn went(&mut self, event: Event) {
+        match event {
+            Event::Opened { .. } | Event::Changed { .. } => {}
+            Event::Stirred { endpoint, returned, left, .. } => self.returned(endpoint, returned, left),
+            Event::Gone { endpoint } => self.gone(endpoint),
+            Event::Sharing { error, .. } => self.notices.push_back(Notice::Trouble(format!(
+                "some clients share one endpoint: {error}: a token that one of them loses comes back when its lease ends"
+            ))),
+            Event::Unmounted { error } => self.notices.push_back(Notice::Trouble(format!(
+                "the pool's mount is gone: {error}: what has joined goes on, nothing new can join"
+            ))),
+        }
+    }
+
+    fn opened(
+        &mut self,
+        number: endpoint::EndpointId,
+        place: endpoint::LeaseId,
+        process: Option<ProcessId>,
+        kind: endpoint::Kind,
+    ) {
+        let now = self.now();
+        // The heir of a client whose lease was closed meanwhile has none to be counted for.
+        let lease = self.places.get(&place).copied();
+        let Some(client) =
+            lease.and_then(|lease| self.scheduler.open_endpoint(now, lease, client::kind(kind, self.splits)))
+        else {
+            return self.endpoints.shut(number);
+        };
+        self.numbers.insert(number, client);
+        self.clients.insert(client, Client::new(number, place, process));
+        self.tell_descriptors(client, number, kind);
+    }
+
+    fn tell_descriptors(&mut self, client: EndpointId, number: endpoint::EndpointId, kind: endpoint::Kind) {
+        let Some(known) = self.clients.get(&client) else { return };
+        let (Some(&lease), pid) = (self.places.get(&known.place), known.process.map(|process| process.pid)) else {
+            return;
+        };
+        if let Ok(descriptors) = self.endpoints.descriptors(number) {
+            self.notices.push_back(Notice::Opened { lease, endpoint: number.0, pid, kind, descriptors });
+        }
+    }
+
+    fn gone(&mut self, number: endpoint::EndpointId) {
+        let Some(client) = self.numbers.remove(&number) else { return };
+        let Some(known) = self.clients.remove(&client) else { return };
+        self.journal.write(number.0, 0);
+        self.scheduler.close_endpoint(self.now(), client);
+        if let Some(&lease) = self.places.get(&known.place) {
+            self.notices.push_back(Notice::Closed { lease, endpoint: number.0 });
+            self.forget_lease(lease);
+        }
+    }
+
+    /// Endpoints of leases that are closed, and of which no process can be watched.
+    pub(super) fn sweep(&mut self) {
+        let open = |place| self.places.get(&place).is_some_and(|lease| !self.is_closed(*lease));
+        let orphans: Vec<_> =
+            self.clients.values().filter(|client| client.process.is_none() && !open(client.place)).collect();
+        let numbers: Vec<_> = orphans.iter().map(|client| client.number).collect();
+        self.sweep = (!numbers.is_empty()).then(|| Instant::now() + SWEEP);
+        for number in numbers {
+            if !self.endpoints.is_held_open(number) {
+                self.endpoints.shut(number);
+                self.gone(number);
+            }
+        }
+    }
+}
