@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use proptest::test_runner::Config;
 use world::World;
 
-const CASES: u32 = 8_000;
-const STEPS: usize = 1_000;
+const CASES: u32 = 40_000;
+const STEPS: std::ops::Range<usize> = 20..380;
 
 proptest! {
     #![proptest_config(Config { failure_persistence: None, ..Config::with_cases(CASES) })]
@@ -25,4 +25,17 @@ proptest! {
         world.everyone_who_waits_is_asked();
         world.all_slots_come_back();
     }
+}
+
+#[test]
+fn a_busy_client_of_a_lease_at_its_cap_gets_what_idle_ones_leave_lying() {
+    let mut world = World::new(5);
+    let lease = world.open_capped(3);
+    let idle: Vec<_> = (0..3).map(|_| world.open_waiting(lease)).collect();
+    let busy = world.open_waiting(lease);
+    world.rest_until(|world| world.lies_at(busy) > 0);
+    world.take_all(busy);
+    // It has one and wants another; the lease may have one more, and its idle clients, who have none, are asked too.
+    world.rest_until(|world| world.lies_at(busy) > 0);
+    assert!(idle.iter().all(|&idle| world.lies_at(idle) == 0));
 }

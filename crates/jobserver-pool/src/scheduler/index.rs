@@ -36,6 +36,8 @@ pub(super) struct Places {
     pub asked: BTreeSet<(Nanos, EndpointId)>,
     /// Endpoints that rest, by when that ends.
     pub resting: BTreeSet<(Nanos, EndpointId)>,
+    /// Leases below their cap with an endpoint that rests, by when the first one's rest ends.
+    pub rests: BTreeSet<(Nanos, LeaseId)>,
 }
 
 /// Where a lease stands.
@@ -45,6 +47,7 @@ pub(super) struct Share {
     pub asks: BTreeSet<(Nanos, EndpointId)>,
     pub offering: BTreeSet<Turn>,
     pub ripe: BTreeSet<(Nanos, EndpointId)>,
+    pub resting: BTreeSet<(Nanos, EndpointId)>,
     pub place_in_line: Option<u64>,
     width: u32,
     service: Service,
@@ -53,6 +56,7 @@ pub(super) struct Share {
     in_offering: Option<Rank>,
     in_unfair: [Option<LeaseId>; 3],
     in_stuck: Option<(Nanos, LeaseId)>,
+    in_rests: Option<(Nanos, LeaseId)>,
 }
 
 /// Where an endpoint stands.
@@ -121,6 +125,7 @@ impl Scheduler {
         move_in(&mut share.asks, asks(old), asks(new));
         move_in(&mut share.offering, old.offering, new.offering);
         move_in(&mut share.ripe, at(old.ripe), at(new.ripe));
+        move_in(&mut share.resting, at(old.resting), at(new.resting));
         let places = &mut self.places;
         move_in(&mut places.ripe, at(old.ripe), at(new.ripe));
         move_in(&mut places.asked, at(old.asked), at(new.asked));
@@ -130,7 +135,8 @@ impl Scheduler {
     /// Computes anew where a lease stands among the others.
     pub(super) fn refresh_lease(&mut self, lease: LeaseId) {
         let Some(share) = self.shares.get_mut(lease) else { return };
-        let (mut hungry, mut asks, mut offering, mut unfair, mut stuck) = ([None; 4], None, None, [None; 3], None);
+        let (mut hungry, mut asks, mut offering, mut unfair) = ([None; 4], None, None, [None; 3]);
+        let (mut stuck, mut rests) = (None, None);
         let account = self.ledger.lease(lease);
         if let Some(account) = account {
             let (width, terms) = (account.width(), account.terms());
@@ -147,6 +153,7 @@ impl Scheduler {
             let in_place = |endpoint| self.stations.get(endpoint).is_some_and(|s| s.kind.in_place());
             unfair = EMPTY.map(|to| share.is_unfair(to, in_place).then_some(lease));
             let waits = EMPTY.iter().any(|&class| !share.hungry[class as usize].is_empty());
+            rests = share.resting.first().filter(|_| !capped).map(|rest| (rest.0, lease));
             stuck = share.ripe.first().filter(|_| capped && waits).map(|ripe| (ripe.0 + TURN, lease));
         }
         let places = &mut self.places;
@@ -159,8 +166,9 @@ impl Scheduler {
             move_in(&mut places.unfair[to], share.in_unfair[to], new);
         }
         move_in(&mut places.stuck, share.in_stuck, stuck);
+        move_in(&mut places.rests, share.in_rests, rests);
         (share.in_hungry, share.in_asks, share.in_offering) = (hungry, asks, offering);
-        (share.in_unfair, share.in_stuck) = (unfair, stuck);
+        (share.in_unfair, share.in_stuck, share.in_rests) = (unfair, stuck, rests);
         if account.is_none() {
             self.shares.remove(lease);
         }

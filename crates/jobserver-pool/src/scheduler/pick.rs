@@ -63,7 +63,8 @@ impl Scheduler {
         let moves = if self.recall.is_some() {
             return None;
         } else if let Some(slack) = self.slack {
-            rested.map(|rested| rested.min(slack + SLACK))
+            let early = (!places.rests.is_empty()).then_some(slack + SLACK);
+            rested.into_iter().chain(early).min()
         } else if keen {
             ripe
         } else if !places.asks.is_empty() {
@@ -99,8 +100,10 @@ impl Scheduler {
             return None;
         }
         if self.slack.is_some_and(|slack| slack + SLACK <= self.now) {
+            // Not in a lease at its cap, which has nothing to win: its slots would go round among those who rest.
             while self.served_next().is_none() {
-                let Some(&(_, endpoint)) = self.places.resting.first() else { break };
+                let Some(&(_, lease)) = self.places.rests.first() else { break };
+                let Some(&(_, endpoint)) = self.shares[lease].resting.first() else { break };
                 self.rouse(endpoint);
             }
         }

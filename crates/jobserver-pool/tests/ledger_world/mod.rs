@@ -66,6 +66,40 @@ impl World {
         }
     }
 
+    /// A lease whose first slot is its caller's.
+    pub fn open_capped(&mut self, cap: u32) -> LeaseId {
+        let mut terms = Terms::new("a lease");
+        (terms.cap, terms.inherited) = (cap, true);
+        let lease = self.pool.open_lease(self.now, terms);
+        self.leases.push(lease);
+        lease
+    }
+
+    pub fn open_waiting(&mut self, lease: LeaseId) -> EndpointId {
+        self.open(lease, Kind::Waiting)
+    }
+
+    pub fn lies_at(&self, endpoint: EndpointId) -> u32 {
+        self.fifos[&endpoint].lying
+    }
+
+    pub fn take_all(&mut self, endpoint: EndpointId) {
+        self.read(endpoint, u32::MAX);
+        self.settle(0);
+        self.drive();
+    }
+
+    /// Nobody does anything.
+    pub fn rest_until(&mut self, is_so: impl Fn(&World) -> bool) {
+        self.drive();
+        let until = self.now + 60_000 * MS;
+        while !is_so(self) {
+            self.now = self.pool.next_due().unwrap_or_else(|| panic!("nothing will happen: {:?}", self.pool));
+            assert!(self.now < until, "it takes a minute: {:?}", self.pool);
+            self.drive();
+        }
+    }
+
     fn open_lease(&mut self, a: u64, b: u64) {
         let mut terms = Terms::new("a lease");
         (terms.inherited, terms.now) = (a % 8 == 0, a % 8 == 1);
@@ -77,8 +111,13 @@ impl World {
     fn open_endpoint(&mut self, lease: LeaseId, a: u64) {
         let shared = Kind::Shared { in_place: a % 16 < 8 };
         let kind = [Kind::Waiting, Kind::NonWaiting, Kind::Waiting, shared][a as usize % 4];
+        self.open(lease, kind);
+    }
+
+    fn open(&mut self, lease: LeaseId, kind: Kind) -> EndpointId {
         let endpoint = self.pool.open_endpoint(self.now, lease, kind).expect("the lease is open");
         self.fifos.insert(endpoint, Fifo { lease, kind, lying: 0, output: 0, dirty: false });
+        endpoint
     }
 
     /// The roles of a client are learned after it was settled.
@@ -204,6 +243,16 @@ impl World {
                 let held = self.held.get(&id).copied().unwrap_or(0);
                 assert_eq!(lease.held() - implicit, held, "what a lease holds");
             }
+            self.nobody_starves();
+        }
+    }
+
+    /// Whoever waits without an offer, and could get one, has a moment at which that is looked at again.
+    fn nobody_starves(&self) {
+        let waits = |(endpoint, fifo): (&EndpointId, &Fifo)| fifo.kind == Kind::Waiting && self.could_get(*endpoint);
+        let starves = self.fifos.iter().find(|&(endpoint, fifo)| fifo.lying == 0 && waits((endpoint, fifo)));
+        if let Some((endpoint, _)) = starves {
+            assert!(self.pool.next_due().is_some(), "{endpoint:?} starves: {:?}", self.pool);
         }
     }
 
