@@ -10,7 +10,7 @@ use super::fifo::Fifo;
 use super::member::{Endpoint, Moved};
 use super::roles::{End, Roles};
 use super::watch::Happening;
-use super::{EndpointId, Endpoints, Event, Kind, FUSE, WATCH};
+use super::{EndpointId, Endpoints, Event, Kind, FUSE, NEWS, TAKES};
 use crate::process::Process;
 
 /// So many descriptors are looked at in one turn; the others wake the next one.
@@ -30,7 +30,7 @@ impl Endpoints {
         if ready.contains(&FUSE) {
             self.answer_all()?;
         }
-        for id in ready.into_iter().filter(|&id| id != FUSE && id != WATCH).map(EndpointId) {
+        for id in ready.into_iter().filter(|id| ![FUSE, NEWS, TAKES].contains(id)).map(EndpointId) {
             self.ended(id)?;
         }
         Ok(())
@@ -55,7 +55,10 @@ impl Endpoints {
 
     /// Reads the kernel's events: opens and closes change roles, everything else only asks for a look.
     fn take_note(&mut self) -> io::Result<()> {
-        for happening in self.watch.happenings()? {
+        let mut happenings = self.watch.news.happenings()?;
+        happenings.append(&mut self.watch.takes.happenings()?);
+        self.stir.moved |= !happenings.is_empty();
+        for happening in happenings {
             let (Happening::Opened(number) | Happening::Closed(number) | Happening::Stirred(number)) = happening else {
                 self.look_at_all()?;
                 continue;

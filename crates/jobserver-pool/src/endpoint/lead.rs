@@ -27,6 +27,7 @@ impl Endpoints {
                     return Ok(());
                 }
             };
+            self.stir.asked = true;
             // What the process has opened so far decides where it is led now.
             let caught_up = self.catch_up();
             let target = self.target(&question);
@@ -61,16 +62,21 @@ impl Endpoints {
 
     /// The process's own endpoint, found or made.
     fn own(&mut self, lease: LeaseId, question: &ReadLink) -> io::Result<Option<u64>> {
-        let pid = process::group_of(question.thread)?;
-        if let Some(&id) = self.processes.get(&(lease, pid)) {
-            let endpoint = &self.endpoints[&id];
-            if endpoint.process.as_ref().is_some_and(|process| matches!(process.has_ended(), Ok(false))) {
-                return self.end_of(id, question).map(Some);
-            }
-            // Another process has got the pid before we heard that its first owner ended.
-            self.ended(id)?;
+        // Mostly it is its process's first thread, which is known by its number; to ask the kernel costs more.
+        if let Some(id) = self.known(lease, question.thread)? {
+            return self.end_of(id, question).map(Some);
         }
-        let process = Process::of(pid)?;
+        let process = match Process::of(question.thread) {
+            Ok(process) => process,
+            Err(_) => {
+                let pid = process::group_of(question.thread)?;
+                if let Some(id) = self.known(lease, pid)? {
+                    return self.end_of(id, question).map(Some);
+                }
+                Process::of(pid)?
+            }
+        };
+        let pid = process.id().pid;
         let id = self.insert(Endpoint::new(lease, Some(process)))?;
         self.processes.insert((lease, pid), id);
         let number = self.end_of(id, question);
@@ -78,6 +84,18 @@ impl Endpoints {
             self.forget(id);
         }
         number.map(Some)
+    }
+
+    /// The endpoint of a process that lives, if it has one.
+    fn known(&mut self, lease: LeaseId, pid: u32) -> io::Result<Option<EndpointId>> {
+        let Some(&id) = self.processes.get(&(lease, pid)) else { return Ok(None) };
+        let process = self.endpoints[&id].process.as_ref();
+        if process.is_some_and(|process| matches!(process.has_ended(), Ok(false))) {
+            return Ok(Some(id));
+        }
+        // Another process has got the pid before we heard that its first owner ended.
+        self.ended(id)?;
+        Ok(None)
     }
 
     /// The FIFO of an endpoint that its process opens next, made if it is missing.

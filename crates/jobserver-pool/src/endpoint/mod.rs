@@ -16,6 +16,7 @@
 //! returned, through whichever endpoint.
 
 mod directory;
+mod event;
 mod fifo;
 mod happen;
 mod lead;
@@ -31,8 +32,9 @@ use std::path::{Path, PathBuf};
 use rustix::event::epoll;
 
 use crate::fuse::{Fuse, Reach};
-use crate::process::{Process, ProcessId};
+use crate::process::Process;
 use directory::Directory;
+pub use event::{EndpointId, Event, Hearing, Kind, LeaseId, Stir, Style};
 use fifo::{Fifo, Use};
 use member::Endpoint;
 use watch::Watch;
@@ -43,90 +45,6 @@ use watch::Watch;
 /// It is in use, another user's, or can't be cleared.
 pub fn clear(path: &Path) -> io::Result<()> {
     Directory::claim(path, Reach::Owner).map(drop)
-}
-
-/// A lease, as long as these [`Endpoints`] live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LeaseId(pub u64);
-
-/// An endpoint; no number is used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EndpointId(pub u64);
-
-/// How clients reach a lease.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Style {
-    /// Each process is led to FIFOs of its own.
-    Tracked(Reach),
-    /// One FIFO for the whole lease, where FUSE can't be had.
-    Fifo(Reach),
-}
-
-/// What kind of client is at an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Kind {
-    /// It waits for a token in a read or poll.
-    Waiting,
-    /// Its reads never wait; it looks when it has work, mostly after one of its own jobs ended.
-    NonWaiting,
-    /// So far it can only return tokens: offers would lie there unseen.
-    Writing,
-    /// Processes that can't be told apart.
-    Shared,
-}
-
-/// What happened.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Event {
-    /// A process opened a lease's path for the first time: offers can be made to it.
-    Opened {
-        /// The new endpoint.
-        endpoint: EndpointId,
-        /// Its lease.
-        lease: LeaseId,
-        /// Whose it is; none if [`Kind::Shared`].
-        process: Option<ProcessId>,
-        /// How it behaves.
-        kind: Kind,
-    },
-    /// A client has another FIFO, or turned out to be of another kind: it opened a second end, or all anew.
-    Changed {
-        /// The endpoint.
-        endpoint: EndpointId,
-        /// How it behaves from now on.
-        kind: Kind,
-    },
-    /// Tokens moved.
-    Stirred {
-        /// The endpoint.
-        endpoint: EndpointId,
-        /// So many offers were read by the client.
-        taken: usize,
-        /// So many bytes the client gave back; they are out of the FIFO.
-        returned: usize,
-        /// So many bytes the client gave back into the FIFO that it reads from; they lie there like offers.
-        left: usize,
-    },
-    /// The process has ended, or nobody has it open any more: its FIFOs are gone with all that lay in them.
-    Gone {
-        /// The endpoint.
-        endpoint: EndpointId,
-    },
-    /// A process could not be given an endpoint of its own and shares that of its lease; said once a lease.
-    Sharing {
-        /// The lease.
-        lease: LeaseId,
-        /// Why.
-        error: io::Error,
-    },
-    /// The mount can't be served any more (somebody took it away): who has opened is served on, nobody new can.
-    Unmounted {
-        /// Why.
-        error: io::Error,
-    },
 }
 
 /// All endpoints of a pool.
@@ -148,6 +66,10 @@ pub struct Endpoints {
     events: VecDeque<Event>,
     watch: Watch,
     epoll: OwnedFd,
+    /// Which events of the FIFOs wake us.
+    hearing: Hearing,
+    /// What there was since the driver last asked.
+    stir: Stir,
     splits: bool,
     next_number: u64,
 }
@@ -160,9 +82,10 @@ struct Lease {
     told: bool,
 }
 
-/// Which descriptor epoll speaks of: these two, else an endpoint's pidfd by the endpoint's number.
+/// Which descriptor epoll speaks of: these three, else an endpoint's pidfd by the endpoint's number.
 const FUSE: u64 = 0;
-const WATCH: u64 = 1;
+const NEWS: u64 = 1;
+const TAKES: u64 = 2;
 
 impl Endpoints {
     /// Takes the directory, which is made if it is missing, removes what a killed server left there, and mounts.
@@ -175,7 +98,6 @@ impl Endpoints {
         let directory = Directory::claim(path, reach)?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let watch = Watch::new()?;
-        epoll::add(&epoll, watch.fd(), epoll::EventData::new_u64(WATCH), epoll::EventFlags::IN)?;
         let fuse = match style {
             Style::Tracked(reach) => Some(Fuse::mount(&directory.mount(), reach)?),
             Style::Fifo(_) => None,
@@ -183,7 +105,7 @@ impl Endpoints {
         if let Some(fuse) = &fuse {
             epoll::add(&epoll, fuse.fd(), epoll::EventData::new_u64(FUSE), epoll::EventFlags::IN)?;
         }
-        Ok(Endpoints {
+        let mut endpoints = Endpoints {
             fuse,
             endpoints: HashMap::new(),
             directory,
@@ -195,10 +117,14 @@ impl Endpoints {
             events: VecDeque::new(),
             watch,
             epoll,
+            hearing: Hearing::Nothing,
+            stir: Stir::default(),
             splits: true,
             // Above the numbers of epoll's other descriptors and of the mount's own node.
-            next_number: Fuse::FIRST_NODE.max(WATCH + 1),
-        })
+            next_number: Fuse::FIRST_NODE.max(TAKES + 1),
+        };
+        endpoints.hear(Hearing::All)?;
+        Ok(endpoints)
     }
 
     /// Readable when [`Endpoints::next`] has something to say; can lie in another epoll set.
@@ -222,6 +148,37 @@ impl Endpoints {
             }
         }
         Ok(self.events.pop_front())
+    }
+
+    /// What has happened already and is not told yet: unlike [`Endpoints::next`], it doesn't look for more.
+    pub fn told(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// What there was since the last call.
+    pub fn stir(&mut self) -> Stir {
+        std::mem::take(&mut self.stir)
+    }
+
+    /// What of that which clients do with their tokens makes [`Endpoints::fd`] readable. Who comes and who ends always
+    /// does; the rest is told when `next` is called. The kernel keeps 16,384 events; beyond that all FIFOs are looked at.
+    ///
+    /// # Errors
+    /// The kernel has no memory for it.
+    pub fn hear(&mut self, what: Hearing) -> io::Result<()> {
+        let Watch { news, takes } = &self.watch;
+        let was = std::mem::replace(&mut self.hearing, what);
+        for (source, id, least) in [(news, NEWS, Hearing::Returns), (takes, TAKES, Hearing::All)] {
+            match (was >= least, what >= least) {
+                (false, true) => {
+                    epoll::add(&self.epoll, source.fd(), epoll::EventData::new_u64(id), epoll::EventFlags::IN)?
+                }
+                // With an empty mask it would wake us in vain still, since inotify doesn't say why it wakes.
+                (true, false) => epoll::delete(&self.epoll, source.fd())?,
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Whether [`Endpoints::next`] has something to say that no descriptor tells of.

@@ -3,6 +3,9 @@
 //! Each FIFO has an inotify watch of its own. One watch on their folder would do for opens and closes, but of special
 //! files the kernel tells reads and writes to a watch on the file only. Events wake and hint, they don't count: two
 //! equal ones in a row become one.
+//!
+//! Reads are told through a descriptor of their own, since often nobody needs to know of them at once: a wake-up costs
+//! more than all that is done after it.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,6 +17,11 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 
 use crate::failed::failed;
+
+/// Bytes that are read at once.
+const BUFFER: usize = 16 * 1024;
+/// Bytes of one event. Those of a watch on a file itself carry no name.
+const EVENT: usize = 16;
 
 /// What happened to the FIFO with that number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,22 +35,43 @@ pub(super) enum Happening {
 
 #[derive(Debug)]
 pub(super) struct Watch {
+    /// Opens, closes and writes.
+    pub news: Source,
+    /// Reads.
+    pub takes: Source,
+}
+
+/// Some kinds of events.
+#[derive(Debug)]
+pub(super) struct Source {
     inotify: OwnedFd,
+    what: WatchFlags,
     /// The FIFO that a watch is on.
     numbers: HashMap<i32, u64>,
 }
 
 impl Watch {
     pub fn new() -> io::Result<Watch> {
-        let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)
-            .map_err(|error| io::Error::new(error.kind(), format!("no inotify: {error}")))?;
-        Ok(Watch { inotify, numbers: HashMap::new() })
+        let news = Source::new(WatchFlags::OPEN | WatchFlags::MODIFY | WatchFlags::CLOSE)?;
+        Ok(Watch { news, takes: Source::new(WatchFlags::ACCESS)? })
     }
 
     /// Watches FIFO `number` from now on: what we did to it before is not told.
     pub fn add(&mut self, path: &Path, number: u64) -> io::Result<()> {
-        let what = WatchFlags::OPEN | WatchFlags::ACCESS | WatchFlags::MODIFY | WatchFlags::CLOSE;
-        let watch = inotify::add_watch(&self.inotify, path, what)
+        self.news.add(path, number)?;
+        self.takes.add(path, number)
+    }
+}
+
+impl Source {
+    fn new(what: WatchFlags) -> io::Result<Source> {
+        let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)
+            .map_err(|error| io::Error::new(error.kind(), format!("no inotify: {error}")))?;
+        Ok(Source { inotify, what, numbers: HashMap::new() })
+    }
+
+    fn add(&mut self, path: &Path, number: u64) -> io::Result<()> {
+        let watch = inotify::add_watch(&self.inotify, path, self.what)
             .map_err(|error| failed(error.into(), "can't watch (fs.inotify.max_user_watches)", path))?;
         self.numbers.insert(watch, number);
         Ok(())
@@ -52,11 +81,12 @@ impl Watch {
         self.inotify.as_fd()
     }
 
-    /// All that has happened since the last call, in order.
+    /// All that had happened when it was called, since the last call, in order.
     pub fn happenings(&mut self) -> io::Result<Vec<Happening>> {
-        let mut buffer = [MaybeUninit::uninit(); 16 * 1024];
+        let mut buffer = [MaybeUninit::uninit(); BUFFER];
         let mut reader = inotify::Reader::new(&self.inotify, &mut buffer);
         let mut found = Vec::new();
+        let mut room = BUFFER;
         loop {
             match reader.next() {
                 // The file is gone, and its watch with it.
@@ -64,8 +94,16 @@ impl Watch {
                 Ok(event) if event.events().contains(ReadFlags::QUEUE_OVERFLOW) => found.push(Happening::Anything),
                 Ok(event) => found.extend(self.numbers.get(&event.wd()).map(|&number| happening(&event, number))),
                 Err(Errno::AGAIN) => return Ok(found),
-                Err(Errno::INTR) => {}
+                Err(Errno::INTR) => continue,
                 Err(error) => return Err(error.into()),
+            }
+            room -= EVENT;
+            if reader.is_buffer_empty() {
+                // More would have fitted, so there was no more: the one read tells it.
+                if room >= EVENT {
+                    return Ok(found);
+                }
+                room = BUFFER;
             }
         }
     }

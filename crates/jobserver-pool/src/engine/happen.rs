@@ -64,7 +64,11 @@ impl Engine {
         self.tell_descriptors(client, number, kind);
     }
 
+    /// Only where they help: who has one FIFO for both ways goes on without us.
     fn tell_descriptors(&mut self, client: EndpointId, number: endpoint::EndpointId, kind: endpoint::Kind) {
+        if !self.splits {
+            return;
+        }
         let Some(known) = self.clients.get(&client) else { return };
         let (Some(&lease), pid) = (self.places.get(&known.place), known.process.map(|process| process.pid)) else {
             return;
@@ -80,7 +84,9 @@ impl Engine {
         self.journal.write(number.0, 0);
         self.scheduler.close_endpoint(self.now(), client);
         if let Some(&lease) = self.places.get(&known.place) {
-            self.notices.push_back(Notice::Closed { lease, endpoint: number.0 });
+            if self.splits {
+                self.notices.push_back(Notice::Closed { lease, endpoint: number.0 });
+            }
             self.forget_lease(lease);
         }
     }

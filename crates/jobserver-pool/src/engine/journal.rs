@@ -49,8 +49,15 @@ impl Journal {
         (Journal { file: file.ok(), unused: Vec::new(), places: HashMap::new(), server }, found)
     }
 
+    /// Nothing has to be known later.
+    pub fn stop(&mut self, directory: &Path) {
+        self.file = None;
+        Journal::remove(directory);
+    }
+
     /// An endpoint has so many tokens now; 0: it may as well be forgotten.
     pub fn write(&mut self, endpoint: u64, sum: u32) {
+        let Some(file) = &self.file else { return };
         let next = self.places.len() as u64 + self.unused.len() as u64;
         let place = match self.places.get(&endpoint) {
             Some(&place) => place,
@@ -68,10 +75,8 @@ impl Journal {
             record[..8].copy_from_slice(&endpoint.to_ne_bytes());
             record[8..].copy_from_slice(&sum.to_ne_bytes());
         }
-        if let Some(file) = &self.file {
-            if file.write_all_at(&record, HEAD as u64 + place * RECORD as u64).is_err() {
-                self.file = None;
-            }
+        if file.write_all_at(&record, HEAD as u64 + place * RECORD as u64).is_err() {
+            self.file = None;
         }
     }
 

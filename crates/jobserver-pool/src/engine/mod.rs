@@ -8,6 +8,7 @@ mod client;
 mod happen;
 mod journal;
 mod look;
+mod rest;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -20,6 +21,7 @@ use crate::ledger::{EndpointId, LeaseId, Ledger, Terms};
 use crate::scheduler::{Action, Nanos, Scheduler};
 use client::Client;
 use journal::{Found, Journal};
+use rest::Rest;
 
 /// What whoever speaks for a lease has to hear.
 #[derive(Debug)]
@@ -61,6 +63,7 @@ pub struct Engine {
     /// A turn was ended before all was done.
     more: bool,
     start: Instant,
+    rest: Rest,
     leases: HashMap<LeaseId, Lease>,
     places: HashMap<endpoint::LeaseId, LeaseId>,
     clients: HashMap<EndpointId, Client>,
@@ -123,6 +126,7 @@ impl Engine {
             splits: true,
             more: false,
             start: Instant::now(),
+            rest: Rest::default(),
             leases: HashMap::new(),
             places: HashMap::new(),
             clients: HashMap::new(),
@@ -143,6 +147,8 @@ impl Engine {
     pub fn never_split(&mut self) {
         self.splits = false;
         self.endpoints.never_split();
+        // Nor will there be another server.
+        self.journal.stop(&self.directory);
     }
 
     /// The accounts.
@@ -160,7 +166,8 @@ impl Engine {
         if self.more || self.endpoints.has_more() {
             return Some(Duration::ZERO);
         }
-        let due = self.scheduler.next_due().map(|due| Duration::from_nanos(due.saturating_sub(self.now())));
+        let due = self.scheduler.next_due().into_iter().chain(self.rest.look).min();
+        let due = due.map(|due| Duration::from_nanos(due.saturating_sub(self.now())));
         let sweep = self.sweep.map(|sweep| sweep.saturating_duration_since(Instant::now()));
         due.into_iter().chain(sweep).min()
     }
@@ -295,23 +302,20 @@ impl Engine {
         }
         self.write_journal();
         debug_assert!(self.ledger().balanced());
-        result
+        result.and(self.listen())
     }
 
     /// All that has happened; the part of it that brings clients and takes of tokens is done.
     fn hear(&mut self) -> (io::Result<()>, Vec<Event>) {
         let mut events = Vec::new();
         let mut result = Ok(());
+        match self.endpoints.next() {
+            Ok(event) => events.extend(event),
+            Err(error) => result = Err(error),
+        }
         // A client that never stops must not keep the others, and whoever ends the server, waiting.
-        while events.len() < A_TURN {
-            match self.endpoints.next() {
-                Ok(Some(event)) => events.push(event),
-                Ok(None) => break,
-                Err(error) => {
-                    result = Err(error);
-                    break;
-                }
-            }
+        while let Some(event) = (events.len() < A_TURN).then(|| self.endpoints.told()).flatten() {
+            events.push(event);
         }
         // All takes first: what one process has read another may have returned.
         events.iter().for_each(|event| self.came(event));

@@ -95,6 +95,11 @@ impl LeaseAccount {
         self.offered
     }
 
+    /// Tokens at its endpoints, read and unread.
+    pub fn tokens(&self) -> u32 {
+        self.held + self.offered
+    }
+
     /// Endpoints open in its name.
     pub fn endpoints(&self) -> u32 {
         self.endpoints

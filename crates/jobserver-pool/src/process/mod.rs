@@ -8,7 +8,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -69,9 +69,28 @@ impl Process {
     /// The process `pid`.
     ///
     /// # Errors
-    /// As [`Process::of_thread`].
+    /// As [`Process::of_thread`]; EINVAL or ENOENT if it is the number of a thread that is not its process's first.
     pub fn of(pid: u32) -> io::Result<Process> {
-        let pidfd = rustix::process::pidfd_open(number(pid)?, PidfdFlags::empty())?;
+        Process::watched(pid, rustix::process::pidfd_open(number(pid)?, PidfdFlags::empty())?)
+    }
+
+    /// The process that a pidfd is of, which may have been opened in another pid namespace, where it has another pid.
+    ///
+    /// # Errors
+    /// As [`Process::of_thread`]; the descriptor is no pidfd, or the process lives where we can't see it.
+    pub fn of_pidfd(pidfd: OwnedFd) -> io::Result<Process> {
+        let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
+        let not = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
+        // -1 of one that has ended, 0 of one outside of our namespace.
+        match field(&text, "Pid:").map(str::parse) {
+            Some(Ok(pid @ 1..)) => Process::watched(pid, pidfd),
+            Some(Ok(0)) => Err(not("it lives in a pid namespace that can't be seen from here")),
+            Some(_) => Err(rustix::io::Errno::SRCH.into()),
+            None => Err(not("the descriptor is no pidfd")),
+        }
+    }
+
+    fn watched(pid: u32, pidfd: OwnedFd) -> io::Result<Process> {
         let start = stat(pid)?.start;
         let process = Process { id: ProcessId { pid, start }, pidfd };
         // Only now is it sure that the start time was read of the process that the pidfd is of: it has not ended, so
@@ -110,6 +129,13 @@ impl Process {
 pub fn group_of(tid: u32) -> io::Result<u32> {
     let text = fs::read_to_string(format!("/proc/{tid}/status"))?;
     field(&text, "Tgid:").and_then(|pid| pid.parse().ok()).ok_or_else(|| unreadable("status", tid))
+}
+
+/// Whether process `pid` counts processes as we do: what it says of a pid is of no use if it lives in a pid namespace of
+/// its own.
+pub fn counts_alike(pid: u32) -> bool {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    field(&text, "NSpid:").is_some_and(|pids| pids.split_whitespace().count() == 1)
 }
 
 /// What process `pid` looks like now.
@@ -253,6 +279,20 @@ mod tests {
         child.wait().unwrap();
         assert!(process.has_ended().unwrap());
         assert!(Process::of(child.id()).is_err());
+    }
+
+    #[test]
+    fn a_pidfd_leads_to_its_process_and_other_descriptors_to_none() {
+        let me = std::process::id();
+        let open = || rustix::process::pidfd_open(number(me).unwrap(), PidfdFlags::empty()).unwrap();
+        assert_eq!(Process::of_pidfd(open()).unwrap().id(), Process::of(me).unwrap().id());
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pidfd = rustix::process::pidfd_open(number(child.id()).unwrap(), PidfdFlags::empty()).unwrap();
+        child.wait().unwrap();
+        assert!(Process::of_pidfd(pidfd).is_err());
+        let file = fs::File::open("/dev/null").unwrap();
+        assert_eq!(Process::of_pidfd(file.into()).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert!(counts_alike(me) && !counts_alike(0));
     }
 
     #[test]

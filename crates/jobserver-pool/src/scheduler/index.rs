@@ -22,6 +22,8 @@ pub(super) const EMPTY: [Class; 3] = [Class::Keen, Class::Doubtful, Class::Remot
 pub(super) struct Places {
     /// Leases below their cap with an endpoint that may get an offer, for each class.
     pub hungry: [BTreeSet<Rank>; 4],
+    /// Endpoints without an offer that may get one, if their lease may.
+    pub wanting: BTreeSet<EndpointId>,
     /// Leases below their cap with an endpoint that may be idle and has no offer, by which was asked longest ago.
     pub asks: BTreeSet<(Nanos, LeaseId)>,
     /// Leases with an offer lying, each with the rank it would have with one less.
@@ -127,6 +129,8 @@ impl Scheduler {
         move_in(&mut share.ripe, at(old.ripe), at(new.ripe));
         move_in(&mut share.resting, at(old.resting), at(new.resting));
         let places = &mut self.places;
+        let wants = |spot: Spot| spot.hungry.filter(|hungry| EMPTY.contains(&hungry.0)).map(|_| endpoint);
+        move_in(&mut places.wanting, wants(old), wants(new));
         move_in(&mut places.ripe, at(old.ripe), at(new.ripe));
         move_in(&mut places.asked, at(old.asked), at(new.asked));
         move_in(&mut places.resting, at(old.resting), at(new.resting));

@@ -76,6 +76,22 @@ impl Scheduler {
         [moves, inner].into_iter().flatten().min()
     }
 
+    /// Nobody could win by what a client does now: nothing is free or owed, no lease waits, and nobody is hungry, or a
+    /// single client that has all there is and takes again itself what it returns.
+    pub fn is_calm(&self) -> bool {
+        let ledger = &self.ledger;
+        if ledger.free() + ledger.owed() > 0 || self.recall.is_some() || !self.line.is_empty() {
+            return false;
+        }
+        let mut wanting = self.places.wanting.iter();
+        let (Some(&endpoint), next) = (wanting.next(), wanting.next()) else { return true };
+        let Some(account) = ledger.endpoint(endpoint).filter(|_| next.is_none()) else { return false };
+        let Some(lease) = ledger.lease(account.lease()) else { return false };
+        let has_all = lease.held() + lease.offered() == ledger.held() + ledger.offered()
+            && lease.tokens() == account.held() + account.offered();
+        has_all && self.stations[endpoint].kind.in_place()
+    }
+
     fn debts(&mut self) -> Option<Action> {
         let owed = self.ledger.owed();
         let endpoint = (owed > 0).then(|| self.richest()).flatten()?;
