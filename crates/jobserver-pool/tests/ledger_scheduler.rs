@@ -39,3 +39,31 @@ fn a_busy_client_of_a_lease_at_its_cap_gets_what_idle_ones_leave_lying() {
     world.rest_until(|world| world.lies_at(busy) > 0);
     assert!(idle.iter().all(|&idle| world.lies_at(idle) == 0));
 }
+
+#[test]
+fn a_user_gets_no_more_by_opening_more_leases() {
+    let mut world = World::new(8);
+    let greedy: Vec<_> = (0..3).map(|_| world.open_of(1)).collect();
+    let modest = world.open_of(2);
+    let everyone: Vec<_> = greedy.iter().chain([&modest]).map(|&lease| world.open_waiting(lease)).collect();
+    let (mut of_greedy, mut of_modest) = (0, 0);
+    for _ in 0..200 {
+        for &client in &everyone {
+            world.give_back(client);
+            world.take_all(client);
+        }
+        of_greedy += greedy.iter().map(|&lease| world.held_by(lease)).sum::<u32>();
+        of_modest += world.held_by(modest);
+    }
+    assert!(of_modest * 10 >= of_greedy * 9, "{of_modest} : {of_greedy}");
+}
+
+#[test]
+fn a_new_user_does_not_stand_in_line_behind_all_leases_of_another() {
+    let mut world = World::new(2);
+    let many: Vec<_> = (0..10).map(|_| world.open_of(1)).collect();
+    let other = world.open_of(2);
+    assert_eq!(many.iter().filter(|&&lease| world.held_by(lease) == 1).count(), 2);
+    world.close(many[0]);
+    assert_eq!((world.held_by(other), world.held_by(many[2])), (1, 0));
+}

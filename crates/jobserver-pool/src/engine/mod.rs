@@ -187,7 +187,8 @@ impl Engine {
     ///
     /// # Errors
     /// The name is in use or can't be one; no FIFO can be made for it.
-    pub fn open_lease_as(&mut self, name: &str, terms: Terms, owner: Owner) -> io::Result<LeaseId> {
+    pub fn open_lease_as(&mut self, name: &str, mut terms: Terms, owner: Owner) -> io::Result<LeaseId> {
+        terms.user = owner.uid;
         let place = self.endpoints.open_lease(name, owner.uid)?;
         let path = self.endpoints.path(place).expect("the lease was opened a line above");
         let at_once = terms.inherited || terms.now;

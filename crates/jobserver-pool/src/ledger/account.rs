@@ -17,6 +17,8 @@ slotmap::new_key_type! {
 pub struct Terms {
     /// What a person calls it.
     pub name: String,
+    /// Whose it is: slots are divided among users first, and what a user has among his leases.
+    pub user: u32,
     /// So many slots it gets before any lease above its own floor gets another one.
     pub floor: u32,
     /// Never more jobs than this, the command's implicit slot included.
@@ -32,7 +34,7 @@ pub struct Terms {
 impl Terms {
     /// One slot at least, no cap, the same weight as everyone.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), floor: 1, cap: u32::MAX, weight: 1, inherited: false, now: false }
+        Self { name: name.into(), user: 0, floor: 1, cap: u32::MAX, weight: 1, inherited: false, now: false }
     }
 }
 

@@ -3,9 +3,10 @@
 //! After each change to an endpoint, `refresh` computes in which sets it and its lease stand now, takes them out where
 //! they stood, and puts them in. Nobody else touches a set, so none can disagree with the accounts for long.
 
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::collections::BTreeSet;
 
-use super::order::{Rank, Service};
+use super::order::{Place, Rank, Service};
 use super::policy::{DEPTH, TURN};
 use super::station::Class;
 use super::{Nanos, Scheduler};
@@ -20,14 +21,12 @@ pub(super) const EMPTY: [Class; 3] = [Class::Keen, Class::Doubtful, Class::Remot
 /// Over all leases.
 #[derive(Debug, Default)]
 pub(super) struct Places {
-    /// Leases below their cap with an endpoint that may get an offer, for each class.
-    pub hungry: [BTreeSet<Rank>; 4],
+    /// Users with a lease. A choice looks at each of them: they are few, however many leases they have.
+    pub users: BTreeMap<u32, User>,
     /// Endpoints without an offer that may get one, if their lease may.
     pub wanting: BTreeSet<EndpointId>,
     /// Leases below their cap with an endpoint that may be idle and has no offer, by which was asked longest ago.
     pub asks: BTreeSet<(Nanos, LeaseId)>,
-    /// Leases with an offer lying, each with the rank it would have with one less.
-    pub offering: BTreeSet<Rank>,
     /// Leases in which an offer should move from one endpoint to one that has less, by the class of that one.
     pub unfair: [BTreeSet<LeaseId>; 3],
     /// Leases at their cap with a hungry endpoint, by when an offer of theirs has lain too long.
@@ -42,6 +41,20 @@ pub(super) struct Places {
     pub rests: BTreeSet<(Nanos, LeaseId)>,
 }
 
+/// Over the leases of one user.
+#[derive(Debug, Default)]
+pub(super) struct User {
+    /// The jobs that his leases run or may start at once.
+    pub width: u64,
+    leases: usize,
+    /// Leases that wait for their first slot, in the order in which they came.
+    pub line: BTreeMap<u64, LeaseId>,
+    /// Leases below their cap with an endpoint that may get an offer, for each class.
+    pub hungry: [BTreeSet<Rank>; 4],
+    /// Leases with an offer lying, each with the rank it would have with one less.
+    pub offering: BTreeSet<Rank>,
+}
+
 /// Where a lease stands.
 #[derive(Debug, Default)]
 pub(super) struct Share {
@@ -51,6 +64,7 @@ pub(super) struct Share {
     pub ripe: BTreeSet<(Nanos, EndpointId)>,
     pub resting: BTreeSet<(Nanos, EndpointId)>,
     pub place_in_line: Option<u64>,
+    user: u32,
     width: u32,
     service: Service,
     in_hungry: [Option<Rank>; 4],
@@ -136,9 +150,26 @@ impl Scheduler {
         move_in(&mut places.resting, at(old.resting), at(new.resting));
     }
 
+    /// A lease begins.
+    pub(super) fn enter(&mut self, lease: LeaseId, user: u32) {
+        self.shares.insert(lease, Share { user, ..Share::default() });
+        self.places.users.entry(user).or_default().leases += 1;
+    }
+
+    fn leave(&mut self, lease: LeaseId) {
+        let Some(Share { user, width, .. }) = self.shares.remove(lease) else { return };
+        let Entry::Occupied(mut entry) = self.places.users.entry(user) else { return };
+        let user = entry.get_mut();
+        (user.width, user.leases) = (user.width - u64::from(width), user.leases - 1);
+        if user.leases == 0 {
+            entry.remove();
+        }
+    }
+
     /// Computes anew where a lease stands among the others.
     pub(super) fn refresh_lease(&mut self, lease: LeaseId) {
         let Some(share) = self.shares.get_mut(lease) else { return };
+        let Some(user) = self.places.users.get_mut(&share.user) else { return };
         let (mut hungry, mut asks, mut offering, mut unfair) = ([None; 4], None, None, [None; 3]);
         let (mut stuck, mut rests) = (None, None);
         let account = self.ledger.lease(lease);
@@ -146,6 +177,7 @@ impl Scheduler {
             let (width, terms) = (account.width(), account.terms());
             if width != share.width {
                 share.service.change(self.now, width, terms.weight);
+                user.width = user.width + u64::from(width) - u64::from(share.width);
                 share.width = width;
             }
             let floor = if account.stage() == Stage::Ended { 0 } else { terms.floor };
@@ -160,12 +192,12 @@ impl Scheduler {
             rests = share.resting.first().filter(|_| !capped).map(|rest| (rest.0, lease));
             stuck = share.ripe.first().filter(|_| capped && waits).map(|ripe| (ripe.0 + TURN, lease));
         }
-        let places = &mut self.places;
         for (class, new) in hungry.into_iter().enumerate() {
-            move_in(&mut places.hungry[class], share.in_hungry[class], new);
+            move_in(&mut user.hungry[class], share.in_hungry[class], new);
         }
+        move_in(&mut user.offering, share.in_offering, offering);
+        let places = &mut self.places;
         move_in(&mut places.asks, share.in_asks, asks);
-        move_in(&mut places.offering, share.in_offering, offering);
         for (to, new) in unfair.into_iter().enumerate() {
             move_in(&mut places.unfair[to], share.in_unfair[to], new);
         }
@@ -174,12 +206,44 @@ impl Scheduler {
         (share.in_hungry, share.in_asks, share.in_offering) = (hungry, asks, offering);
         (share.in_unfair, share.in_stuck, share.in_rests) = (unfair, stuck, rests);
         if account.is_none() {
-            self.shares.remove(lease);
+            self.leave(lease);
         }
     }
 }
 
+impl Places {
+    /// Whether any lease below its cap has an endpoint of this class that may get an offer.
+    pub fn is_hungry(&self, class: Class) -> bool {
+        self.users.values().any(|user| !user.hungry[class as usize].is_empty())
+    }
+
+    /// The lease that has least, of those with an endpoint of this class that may get an offer.
+    pub fn poorest(&self, class: Class) -> Option<Place> {
+        let first =
+            |(&id, user): (&u32, &User)| Some(Place::new(id, user.width, *user.hungry[class as usize].first()?));
+        self.users.iter().filter_map(first).min()
+    }
+
+    /// The lease that has most, of those with an offer lying, with one less.
+    pub fn richest(&self) -> Option<Place> {
+        let last =
+            |(&id, user): (&u32, &User)| Some(Place::new(id, user.width.saturating_sub(1), *user.offering.last()?));
+        self.users.iter().filter_map(last).max()
+    }
+
+    /// Who gets the next first slot: the user who has least, and of his leases the one that came first.
+    pub fn next_in_line(&self) -> Option<LeaseId> {
+        let first = |user: &User| user.line.first_key_value().map(|(&came, &lease)| (user.width, came, lease));
+        self.users.values().filter_map(first).min().map(|(.., lease)| lease)
+    }
+}
+
 impl Share {
+    /// Whose lease it is.
+    pub fn user(&self) -> u32 {
+        self.user
+    }
+
     /// An offer should move from the endpoint that has most to one without. Ties count only where the byte was just
     /// returned in place: a client that waits is about to read its offer.
     fn is_unfair(&self, to: Class, in_place: impl Fn(EndpointId) -> bool) -> bool {

@@ -19,8 +19,6 @@ mod pick;
 pub mod policy;
 mod station;
 
-use std::collections::BTreeMap;
-
 use slotmap::SecondaryMap;
 
 use crate::ledger::{EndpointId, LeaseId, Ledger, Returned, Stage, Terms};
@@ -47,8 +45,6 @@ pub struct Scheduler {
     shares: SecondaryMap<LeaseId, Share>,
     stations: SecondaryMap<EndpointId, Station>,
     spots: SecondaryMap<EndpointId, Spot>,
-    /// Leases that wait for their first slot, in the order in which they came.
-    line: BTreeMap<u64, LeaseId>,
     came: u64,
     places: Places,
     recall: Option<Recall>,
@@ -71,7 +67,6 @@ impl Scheduler {
             shares: SecondaryMap::new(),
             stations: SecondaryMap::new(),
             spots: SecondaryMap::new(),
-            line: BTreeMap::new(),
             came: 0,
             places: Places::default(),
             recall: None,
@@ -91,15 +86,12 @@ impl Scheduler {
     /// ([`Terms::inherited`], [`Terms::now`]).
     pub fn open_lease(&mut self, now: Nanos, terms: Terms) -> LeaseId {
         self.pass(now);
+        let user = terms.user;
         let lease = self.ledger.open_lease(terms);
-        let waits = self.ledger.lease(lease).is_some_and(|account| account.stage() == Stage::Waiting);
-        let mut share = Share::default();
-        if waits {
-            self.line.insert(self.came, lease);
-            share.place_in_line = Some(self.came);
-            self.came += 1;
+        self.enter(lease, user);
+        if self.ledger.lease(lease).is_some_and(|account| account.stage() == Stage::Waiting) {
+            self.enter_line(lease);
         }
-        self.shares.insert(lease, share);
         self.refresh_lease(lease);
         lease
     }
@@ -285,9 +277,17 @@ impl Scheduler {
         self.refresh(endpoint);
     }
 
+    fn enter_line(&mut self, lease: LeaseId) {
+        let Some(share) = self.shares.get_mut(lease) else { return };
+        let Some(user) = self.places.users.get_mut(&share.user()) else { return };
+        self.came += 1;
+        user.line.insert(self.came, lease);
+        share.place_in_line = Some(self.came);
+    }
+
     fn leave_line(&mut self, lease: LeaseId) {
-        if let Some(place) = self.shares.get_mut(lease).and_then(|share| share.place_in_line.take()) {
-            self.line.remove(&place);
-        }
+        let Some(share) = self.shares.get_mut(lease) else { return };
+        let Some(user) = self.places.users.get_mut(&share.user()) else { return };
+        share.place_in_line.take().map(|place| user.line.remove(&place));
     }
 }

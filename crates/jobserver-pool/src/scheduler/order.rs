@@ -1,7 +1,10 @@
 //! Who comes first: the order over leases, and what it needs to remember.
 //!
-//! Floors first; then by what a lease has for its weight; where two have the same, by who had less lately. The last
-//! one gives a slot that can't be divided to each in turn.
+//! Floors first; then by what its user has, so that nobody gets more by opening more leases; then by what the lease has
+//! for its weight; where two have the same, by who had less lately. The last one gives a slot that can't be divided to
+//! each in turn.
+
+use std::cmp::Ordering;
 
 use super::policy::MEMORY;
 use super::Nanos;
@@ -25,6 +28,28 @@ impl Rank {
     pub fn new(width: u32, floor: u32, weight: u32, service: u64, lease: LeaseId) -> Self {
         let level = ((2 * u64::from(width) + 1) << 24) / u64::from(weight.max(1));
         Self { above_floor: width >= floor, level, service, lease }
+    }
+}
+
+/// The place of a lease among those of all users. The least one is served first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    above_floor: bool,
+    /// What its user has.
+    width: u64,
+    pub rank: Rank,
+    user: u32,
+}
+
+impl Place {
+    pub fn new(user: u32, width: u64, rank: Rank) -> Self {
+        Self { above_floor: rank.above_floor, width, rank, user }
+    }
+
+    /// How this place is to that of a lease that would give up a slot, by all but what both had lately.
+    pub fn level(&self, richer: &Place) -> Ordering {
+        let users = if self.user == richer.user { Ordering::Equal } else { self.width.cmp(&richer.width) };
+        self.above_floor.cmp(&richer.above_floor).then(users).then(self.rank.level.cmp(&richer.rank.level))
     }
 }
 

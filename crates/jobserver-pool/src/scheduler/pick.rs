@@ -5,7 +5,7 @@
 //! where it lay too long.
 
 use super::index::{Turn, EMPTY};
-use super::order::Rank;
+use super::order::Place;
 use super::policy::{ASKED_PART, DEPTH, SLACK, TURN};
 use super::station::Class;
 use super::{Nanos, Recall, Scheduler};
@@ -38,7 +38,7 @@ pub enum Action {
 }
 
 /// The place of the lease that should get a slot, and the class and the turn of its endpoint.
-type Hungriest = (Rank, Class, Turn);
+type Hungriest = (Place, Class, Turn);
 
 impl Scheduler {
     /// The next action, if there is one. Ask until there is none.
@@ -59,7 +59,7 @@ impl Scheduler {
         let places = &self.places;
         let rested = places.resting.first().map(|rest| rest.0);
         let ripe = places.ripe.first().map(|ripe| ripe.0);
-        let keen = !places.hungry[Class::Keen as usize].is_empty();
+        let keen = places.is_hungry(Class::Keen);
         let moves = if self.recall.is_some() {
             return None;
         } else if let Some(slack) = self.slack {
@@ -80,7 +80,7 @@ impl Scheduler {
     /// single client that has all there is and takes again itself what it returns.
     pub fn is_calm(&self) -> bool {
         let ledger = &self.ledger;
-        if ledger.free() + ledger.owed() > 0 || self.recall.is_some() || !self.line.is_empty() {
+        if ledger.free() + ledger.owed() > 0 || self.recall.is_some() || self.places.next_in_line().is_some() {
             return false;
         }
         let mut wanting = self.places.wanting.iter();
@@ -99,14 +99,13 @@ impl Scheduler {
     }
 
     fn first_slots(&mut self) -> Option<Action> {
-        let (&place, &lease) = self.line.first_key_value()?;
+        let lease = self.places.next_in_line()?;
         if self.ledger.start(lease) {
-            self.line.remove(&place);
-            self.shares[lease].place_in_line = None;
+            self.leave_line(lease);
             self.refresh_lease(lease);
             return Some(Action::Grant { lease });
         }
-        let rich = self.places.offering.last().is_some_and(|rank| rank.above_floor);
+        let rich = self.places.richest().is_some_and(|place| place.rank.above_floor);
         let endpoint = rich.then(|| self.richest()).flatten()?;
         self.recall(endpoint, 1)
     }
@@ -145,7 +144,7 @@ impl Scheduler {
             return None;
         }
         let ripe = self.places.ripe.first().filter(|ripe| ripe.0 <= self.now).map(|ripe| ripe.1);
-        let keen = !self.places.hungry[Class::Keen as usize].is_empty();
+        let keen = self.places.is_hungry(Class::Keen);
         let turns = !self.places.asks.is_empty() && self.turned + TURN <= self.now;
         if let Some(endpoint) = ripe.filter(|_| keen || turns) {
             self.turned = self.now;
@@ -156,14 +155,13 @@ impl Scheduler {
             return self.recall(endpoint, 1);
         }
         // Whoever loses an offer here may be keen itself, so this may not hang on nobody being keen: it would go to and fro.
-        let (rank, class, _) = self.hungriest(&EMPTY)?;
-        let rich = *self.places.offering.last()?;
+        let (poor, class, _) = self.hungriest(&EMPTY)?;
+        let rich = self.places.richest()?;
         let endpoint = self.richest()?;
         let in_place = self.stations.get(endpoint)?.kind.in_place();
-        let poorer = (rank.above_floor, rank.level) < (rich.above_floor, rich.level);
-        let same = (rank.above_floor, rank.level) == (rich.above_floor, rich.level);
-        let had_less = same && class == Class::Keen && in_place && rank.service < rich.service;
-        if rank.lease != rich.lease && (poorer || had_less) {
+        let level = poor.level(&rich);
+        let had_less = level.is_eq() && class == Class::Keen && in_place && poor.rank.service < rich.rank.service;
+        if poor.rank.lease != rich.rank.lease && (level.is_lt() || had_less) {
             return self.recall(endpoint, 1);
         }
         None
@@ -181,14 +179,14 @@ impl Scheduler {
 
     /// Where an offer lies in the lease that has most for its weight.
     fn richest(&self) -> Option<EndpointId> {
-        let rank = self.places.offering.last()?;
-        self.shares[rank.lease].offering.last().map(|turn| turn.2)
+        let lease = self.places.richest()?.rank.lease;
+        self.shares[lease].offering.last().map(|turn| turn.2)
     }
 
     /// Who gets a free slot. Where nobody is keen it costs nothing to ask, so all are asked in turn, however much
     /// their lease has: this way nobody waits for ever.
     fn served_next(&self) -> Option<(LeaseId, Class, EndpointId)> {
-        let hungriest = self.hungriest(&Class::ALL).map(|(rank, class, (.., endpoint))| (rank.lease, class, endpoint));
+        let hungriest = self.hungriest(&Class::ALL).map(|(place, class, turn)| (place.rank.lease, class, turn.2));
         if !self.no_one_keen() || hungriest.is_some_and(|(_, class, _)| !class.asks()) {
             return hungriest;
         }
@@ -200,15 +198,16 @@ impl Scheduler {
     /// Who comes first among endpoints of these classes that may get something others might want.
     fn hungriest(&self, classes: &[Class]) -> Option<Hungriest> {
         let first = |&class: &Class| {
-            let rank = *self.places.hungry[class as usize].first()?;
-            let turn = *self.shares[rank.lease].hungry[class as usize].first()?;
+            let place = self.places.poorest(class)?;
+            let lease = place.rank.lease;
+            let turn = *self.shares[lease].hungry[class as usize].first()?;
             let may = match class {
                 Class::Keen | Class::Doubtful | Class::Remote => self.may_move_to(class),
-                Class::More => self.stations[turn.2].ripe_at > self.now || self.alone(rank.lease),
+                Class::More => self.stations[turn.2].ripe_at > self.now || self.alone(lease),
             };
-            may.then_some((rank, class, turn))
+            may.then_some((place, class, turn))
         };
-        classes.iter().filter_map(first).min_by_key(|&(rank, class, (width, ..))| (rank, width, class))
+        classes.iter().filter_map(first).min_by_key(|&(place, class, (width, ..))| (place, width, class))
     }
 
     /// Whether one of this class may get what others might want: only so many are asked at once.
@@ -222,7 +221,7 @@ impl Scheduler {
     }
 
     fn no_one_keen(&self) -> bool {
-        self.places.hungry[Class::Keen as usize].is_empty()
+        !self.places.is_hungry(Class::Keen)
     }
 
     fn asked_most(&self) -> usize {
@@ -232,7 +231,8 @@ impl Scheduler {
     /// Nobody in another lease could use a free slot now, and in this one only one endpoint.
     fn alone(&self, lease: LeaseId) -> bool {
         let counts = |hungry: &[usize; 4]| hungry.iter().sum::<usize>() == 1;
-        let leases = [0, 1, 2, 3].map(|class| self.places.hungry[class].len());
+        let users = self.places.users.values();
+        let leases = [0, 1, 2, 3].map(|class| users.clone().map(|user| user.hungry[class].len()).sum());
         let endpoints = [0, 1, 2, 3].map(|class| self.shares[lease].hungry[class].len());
         counts(&leases) && counts(&endpoints)
     }

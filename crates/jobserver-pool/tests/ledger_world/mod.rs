@@ -75,6 +75,27 @@ impl World {
         lease
     }
 
+    /// A lease of that user, which waits for its first slot.
+    pub fn open_of(&mut self, user: u32) -> LeaseId {
+        let mut terms = Terms::new("a lease");
+        terms.user = user;
+        let lease = self.pool.open_lease(self.now, terms);
+        self.leases.push(lease);
+        self.drive();
+        lease
+    }
+
+    pub fn close(&mut self, lease: LeaseId) {
+        self.pool.close_lease(self.now, lease);
+        self.leases.retain(|&other| other != lease);
+        self.drive();
+    }
+
+    /// Slots that it uses.
+    pub fn held_by(&self, lease: LeaseId) -> u32 {
+        self.pool.ledger().lease(lease).map_or(0, |account| account.held())
+    }
+
     pub fn open_waiting(&mut self, lease: LeaseId) -> EndpointId {
         self.open(lease, Kind::Waiting)
     }
@@ -85,6 +106,13 @@ impl World {
 
     pub fn take_all(&mut self, endpoint: EndpointId) {
         self.read(endpoint, u32::MAX);
+        self.settle(0);
+        self.drive();
+    }
+
+    /// One token.
+    pub fn give_back(&mut self, endpoint: EndpointId) {
+        self.write(endpoint, 1, false);
         self.settle(0);
         self.drive();
     }
@@ -103,6 +131,7 @@ impl World {
     fn open_lease(&mut self, a: u64, b: u64) {
         let mut terms = Terms::new("a lease");
         (terms.inherited, terms.now) = (a % 8 == 0, a % 8 == 1);
+        terms.user = (b / 16 % 3) as u32;
         (terms.floor, terms.weight) = (1 + (b % 5 / 4) as u32, 1 + (b % 3) as u32);
         terms.cap = if b % 2 == 0 { 1 + (a / 8 % 5) as u32 } else { u32::MAX };
         self.leases.push(self.pool.open_lease(self.now, terms));
