@@ -16,10 +16,12 @@ mod downstreams;
 mod fuzz;
 mod mixed;
 mod pool;
+mod pool_clients;
 mod real_builds;
 mod root;
 mod sanitize;
 mod simulate;
+mod soak;
 mod targets;
 mod test;
 mod upstream;
@@ -76,6 +78,14 @@ enum Chore {
     Simulate,
     /// Measure the tracked pool with real clients: fairness, cost, recovery.
     Pool(pool::Options),
+    /// Send signals to real clients of one pool at random moments; fail if the pool loses anything or a build hangs.
+    Soak(soak::Options),
+    /// Run every real client in one served pool, alone and in pairs.
+    PoolClients {
+        /// Also gcc 14's `-flto=jobserver`, in a Debian 13 of its own: needs root.
+        #[arg(long)]
+        all: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -106,5 +116,7 @@ fn run(args: Args) -> anyhow::Result<()> {
         Chore::Mixed => mixed::run(&context),
         Chore::Simulate => simulate::run(&context),
         Chore::Pool(options) => pool::run(&context, &options),
+        Chore::Soak(options) => soak::run(&context, &options),
+        Chore::PoolClients { all } => pool_clients::run(&context, all),
     }
 }

@@ -9,10 +9,10 @@ mod builds;
 mod cost;
 mod fairness;
 mod idle;
-mod processes;
+pub(crate) mod processes;
 mod recovery;
-mod row;
-mod stage;
+pub(crate) mod row;
+pub(crate) mod stage;
 
 use std::fs;
 use std::path::PathBuf;

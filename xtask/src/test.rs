@@ -8,7 +8,8 @@ use anyhow::{ensure, Context as _, Result};
 
 use crate::context::Context;
 use crate::{
-    api, clients, downstreams, fuzz, mixed, real_builds, root, sanitize, simulate, targets, upstream_tests, valgrind,
+    api, clients, downstreams, fuzz, mixed, pool_clients, real_builds, root, sanitize, simulate, soak, targets,
+    upstream_tests, valgrind,
 };
 
 /// Runs all of it; with `all` also what takes longer than a person waits.
@@ -40,6 +41,8 @@ pub(crate) fn run(context: &Context, all: bool) -> Result<()> {
     steps.step("public API", || api::run(context))?;
     steps.step("downstream: cc under make", || downstreams::run(context))?;
     steps.step("the mixed example", || mixed::run(context))?;
+    steps.step("every client in one served pool", || pool_clients::run(context, all))?;
+    steps.step("signals at random, two minutes", || soak::run(context, &soak::Options::minutes(2)))?;
     if all {
         steps.step("downstreams: zstd-sys, libgit2-sys, cargo", || real_builds::run(context))?;
         steps.step("other targets", || targets::run(context))?;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 /// One pool of job slots for every build tool: make, ninja, cargo and all that speak the GNU make jobserver.
 #[derive(Debug, Parser)]
@@ -84,8 +84,12 @@ pub(crate) enum Style {
 /// Serve a pool of job slots to all builds of a user, or of the machine.
 ///
 /// Every `jobserver run` takes its slots from it, as long as it is there; one that ends gives back all it had, however it
-/// ends. Root serves the machine's pool: each user sees and uses it, and nobody sees another's builds.
+/// ends. Root serves the machine's pool: each user sees and uses it, and nobody sees another's builds. Where there is a
+/// group `jobserver`, only its members do.
+///
+/// It tells systemd when it is ready (Type=notify), and ends on TERM, INT and HUP.
 #[derive(Debug, Args)]
+#[command(after_long_help = LOG)]
 pub(crate) struct Serve {
     /// How many jobs may run at once, of all builds together [default: one a processor]
     #[arg(short, long, value_name = "N", value_parser = slots)]
@@ -98,6 +102,10 @@ pub(crate) struct Serve {
     /// How the tools reach the pool: tracked, or fifo where FUSE can't be had
     #[arg(long, value_enum, default_value_t)]
     pub(crate) style: ServeStyle,
+
+    /// Tell of builds that come and go, and of what was recovered; twice: of their clients too
+    #[arg(short, long, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -122,6 +130,10 @@ pub(crate) struct Status {
     #[arg(long)]
     pub(crate) json: bool,
 }
+
+const LOG: &str = "\
+Without -v only what a person must know is written, to standard error. $JOBSERVER_LOG sets it as well: error, warn (the
+default), info (as -v), debug (as -vv) or off.";
 
 const EXAMPLES: &str = "Example: jobserver run -j4 -- make all";
 

@@ -3,6 +3,7 @@
 use std::env;
 use std::fs;
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,7 +16,6 @@ use jobserver_pool::lease::{Keeper, Lease};
 use jobserver_pool::server::Local;
 use rustix::process::geteuid;
 
-use crate::nested::Nested;
 use crate::report::{say, Account};
 use crate::serving;
 use crate::style::Style;
@@ -27,8 +27,8 @@ pub(crate) struct Leased {
     /// Where the command's tools find the pool.
     path: PathBuf,
     jobs: Option<usize>,
-    /// For tools that can't open a path.
-    inner: Option<Nested>,
+    /// For tools that open no path.
+    pipes: Option<Client>,
     /// The pool, if it is ours.
     local: Option<Local>,
 }
@@ -41,8 +41,12 @@ impl Leased {
     /// No FUSE, no directory for it, no thread.
     pub(crate) fn own(slots: usize, words: &Words, command: &mut Command) -> io::Result<Leased> {
         let capacity = u32::try_from(slots).map_err(|_| io::Error::other("more slots than can be counted"))?;
-        let style = endpoint::Style::Tracked(Reach::Owner);
-        let local = Local::start(&parent(), style, capacity, tell)?;
+        let start = |parent: &Path| Local::start(parent, endpoint::Style::Tracked(Reach::Owner), capacity, tell);
+        // In memory, if there is such a place and it can be written to.
+        let local = match runtime().map(|parent| start(&parent)) {
+            Some(Ok(local)) => local,
+            Some(Err(_)) | None => start(&env::temp_dir())?,
+        };
         let mut lease = Lease::open(local.directory(), words.open(Some(slots)))?;
         // Nobody else has any of them.
         lease.wait(|_| (), || false)?;
@@ -56,7 +60,7 @@ impl Leased {
     ///
     /// # Errors
     ///
-    /// Nobody serves there, or the server refuses.
+    /// Nobody serves there that is trusted, or the server refuses, or what it serves can't be reached from here.
     pub(crate) fn of(
         directory: &Path,
         cap: Option<usize>,
@@ -65,7 +69,14 @@ impl Leased {
         command: &mut Command,
         give_up: impl FnMut() -> bool,
     ) -> io::Result<Option<Leased>> {
-        let mut lease = Lease::open(directory, words.open(cap))?;
+        let mut open = words.open(cap);
+        open.pipes = style == Style::Pipe;
+        let mut lease = Lease::open(directory, open)?;
+        // The server sees it; here it may lie on a mount of another namespace, or of a user who lets nobody look.
+        fs::symlink_metadata(lease.path()).map_err(|error| {
+            let text = format!("{} can't be reached from here: {error}", lease.path().display());
+            io::Error::new(error.kind(), text)
+        })?;
         let waiting = |leases| {
             let builds = if leases == 1 {
                 "the build that has".to_string()
@@ -81,23 +92,19 @@ impl Leased {
             return Ok(None);
         }
         let mut leased = Leased::new(lease, cap);
-        if style == Style::Pipe {
-            // make before 4.4: what it takes through its pipe is drawn from the pool in the name of this process.
-            let client = client(&leased.path)?;
-            leased.inner = Some(Nested::open(&client, cap, Style::Pipe)?);
-        }
+        leased.pipes = leased.lease.as_ref().and_then(Lease::pipes).map(client).transpose()?;
         leased.join_make(command)?;
         Ok(Some(leased))
     }
 
     fn new(lease: Lease, jobs: Option<usize>) -> Leased {
         let path = lease.path().to_path_buf();
-        Leased { lease: Some(lease), keeper: None, path, jobs, inner: None, local: None }
+        Leased { lease: Some(lease), keeper: None, path, jobs, pipes: None, local: None }
     }
 
     pub(crate) fn join_make(&self, command: &mut Command) -> io::Result<()> {
-        if let Some(inner) = &self.inner {
-            return inner.join_make(command);
+        if let Some(pipes) = &self.pipes {
+            return pipes.join_make(command, self.jobs);
         }
         let auth = Auth::Fifo(self.path.clone());
         let flags = MakeFlags::parse(&env::var_os("MAKEFLAGS").unwrap_or_default());
@@ -125,7 +132,9 @@ impl Leased {
 
     /// Gives the lease back, and tells what a pool of our own has to account for.
     pub(crate) fn close(self) -> Account {
-        let mut account = self.inner.map(Nested::settle).unwrap_or_default();
+        let mut account = Account::default();
+        // Whatever of it is open then, somebody else has.
+        drop(self.pipes);
         if let Some(keeper) = self.keeper {
             keeper.close();
         }
@@ -142,20 +151,20 @@ impl Leased {
     }
 }
 
-/// Where a pool for one command is made: in memory, if there is such a place.
-fn parent() -> PathBuf {
+/// The place of this session for what goes with it.
+fn runtime() -> Option<PathBuf> {
     let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     // Another user's (after `su`, `sudo -E`) could be changed under us.
     let is_ours = |path: &PathBuf| {
         let found = fs::metadata(path);
         path.is_absolute() && found.is_ok_and(|found| found.is_dir() && found.uid() == geteuid().as_raw())
     };
-    runtime.filter(is_ours).unwrap_or_else(env::temp_dir)
+    runtime.filter(is_ours)
 }
 
-/// The library's client of the lease, which is this process's own way into it.
-fn client(path: &Path) -> io::Result<Client> {
-    let auth = Auth::Fifo(path.to_path_buf());
+/// The library's client on the lease's pipes, which knows how a command inherits them.
+fn client((inn, out): (BorrowedFd<'_>, BorrowedFd<'_>)) -> io::Result<Client> {
+    let auth = Auth::Pipe { read: inn.as_raw_fd(), write: out.as_raw_fd() };
     Client::connect_to(&auth).map_err(io::Error::other)
 }
 

@@ -10,6 +10,8 @@ use rustix::process::geteuid;
 #[cfg(target_os = "linux")]
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
+use crate::report::say;
+
 /// The machine's pool.
 pub(crate) const MACHINE: &str = "/run/jobserver";
 
@@ -24,15 +26,29 @@ pub(crate) fn of_user() -> Option<PathBuf> {
 /// The first pool that answers: at $JOBSERVER_POOL, this user's, the machine's.
 pub(crate) fn find() -> Option<PathBuf> {
     let named = env::var_os("JOBSERVER_POOL").map(PathBuf::from);
-    [named, of_user(), Some(MACHINE.into())].into_iter().flatten().find(|directory| is_served(directory))
+    let mut places: Vec<PathBuf> = [named, of_user(), Some(MACHINE.into())].into_iter().flatten().collect();
+    places.dedup();
+    places.into_iter().find(|directory| is_served(directory))
 }
 
 /// Somebody else's pool (as `sudo -E` finds it) is not used: they would decide over our build.
 fn is_served(directory: &Path) -> bool {
     let socket = directory.join("socket");
-    let is_safe = |path: &Path| fs::metadata(path).is_ok_and(|found| [0, geteuid().as_raw()].contains(&found.uid()));
-    let is_socket = fs::metadata(&socket).is_ok_and(|found| found.file_type().is_socket());
-    is_socket && is_safe(directory) && is_safe(&socket) && UnixStream::connect(&socket).is_ok()
+    let Ok(found) = fs::metadata(&socket) else { return false };
+    if !found.file_type().is_socket() {
+        return false;
+    }
+    let owners = [fs::metadata(directory).map_or(found.uid(), |directory| directory.uid()), found.uid()];
+    let me = geteuid().as_raw();
+    if let Some(stranger) = owners.into_iter().find(|owner| ![0, me].contains(owner)) {
+        say(format_args!(
+            "the pool at {} is not used: it belongs to user {stranger}, and this is user {me}: `unset JOBSERVER_POOL \
+             XDG_RUNTIME_DIR` where they are another user's",
+            directory.display()
+        ));
+        return false;
+    }
+    UnixStream::connect(&socket).is_ok()
 }
 
 /// For whoever serves: each client takes some descriptors, and the usual soft limit is for programs that use `select`,

@@ -60,9 +60,12 @@ fn for_people(status: &Status, directory: &Path) -> String {
     let _ = writeln!(text, "{}: {promise}; {} came back so, {} strays", status.style, status.recovered, status.strays);
     for lease in &status.leases {
         let _ = writeln!(text, "\n{}", of_lease(lease));
+        if let Some(why) = &lease.sharing {
+            let _ = writeln!(text, "  some processes share one endpoint: {why}");
+        }
         for endpoint in lease.endpoints.iter().filter(|endpoint| endpoint.held > 0) {
             let pid = endpoint.pid.map_or("?".to_string(), |pid| pid.to_string());
-            let command = endpoint.command.as_deref().unwrap_or("?");
+            let command = plain(endpoint.command.as_deref().unwrap_or("?"));
             let _ = writeln!(text, "  {:>3}  {command} (pid {pid}), here for {}", endpoint.held, ago(endpoint.since));
         }
     }
@@ -78,12 +81,17 @@ fn of_lease(lease: &LeaseStatus) -> String {
     format!(
         "{:>3}{cap}  {} (pid {}, user {}){state}, for {}: {}",
         lease.held,
-        lease.name,
+        plain(&lease.name),
         lease.pid,
         lease.uid,
         ago(lease.since),
-        lease.command
+        plain(&lease.command)
     )
+}
+
+/// Other users chose it: nothing in it may steer the terminal of whoever looks.
+fn plain(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }
 
 fn ago(since: f64) -> String {

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use crate::cli;
 
+const COMMAND_MOST: usize = 1000;
+
 pub(crate) struct Words {
     pub(crate) name: String,
     pub(crate) command: String,
@@ -20,7 +22,8 @@ impl Words {
         let words: Vec<_> = args.command.iter().map(|word| word.to_string_lossy()).collect();
         Words {
             name: args.name.clone().unwrap_or_else(|| program.to_string_lossy().into_owned()),
-            command: words.join(" "),
+            // For people, in one line of the protocol: not all of a long list of files.
+            command: words.join(" ").chars().take(COMMAND_MOST).collect(),
             now: args.now,
             weight: args.weight,
             floor: args.floor,

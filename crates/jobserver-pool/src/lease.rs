@@ -6,13 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use rustix::process::{pidfd_open, Pid, PidfdFlags};
 
 use crate::control::{Lines, Open, Reply, Request, Status, SOCKET};
 use crate::endpoint::Kind;
@@ -31,6 +33,8 @@ pub struct Lease {
     directory: PathBuf,
     open: Open,
     server: u64,
+    /// The command's pidfd: what its pid is to us says nothing to a server in another pid namespace.
+    command: Option<OwnedFd>,
 }
 
 /// Slots change hands all the time: a wait that is shorter is nothing that a person could do anything about.
@@ -47,8 +51,9 @@ type Clients = BTreeMap<u64, Kept>;
 
 #[derive(Debug)]
 struct Kept {
-    /// None: processes that can't be told apart, which no other server can take over.
-    known: Option<(u32, Kind)>,
+    /// None: processes that can't be told apart.
+    pid: Option<u32>,
+    kind: Option<Kind>,
     descriptors: Vec<OwnedFd>,
 }
 
@@ -56,15 +61,26 @@ impl Lease {
     /// Opens a lease in the pool that is served from `directory`.
     ///
     /// # Errors
-    /// Nobody serves there; the server refuses, and says why.
+    /// Nobody serves there, or another user than root and this one; the server refuses, and says why.
     pub fn open(directory: &Path, open: Open) -> io::Result<Lease> {
-        let mut lines = connect(directory)?;
+        let mut lines = connect_to_trusted(directory)?;
         lines.send(&Request::Open(open.clone()), Vec::new())?;
         match read(&mut lines)?.0 {
             Reply::Opened { path, style, capacity, server, .. } => {
                 let (path, directory) = (PathBuf::from(path), directory.to_path_buf());
                 let clients = Clients::new();
-                Ok(Lease { lines, path, style, capacity, granted: false, clients, directory, open, server })
+                Ok(Lease {
+                    lines,
+                    path,
+                    style,
+                    capacity,
+                    granted: false,
+                    clients,
+                    directory,
+                    open,
+                    server,
+                    command: None,
+                })
             }
             other => Err(unexpected(other)),
         }
@@ -78,6 +94,14 @@ impl Lease {
     /// How the pool tells clients apart: `tracked` or `fifo`.
     pub fn style(&self) -> &str {
         &self.style
+    }
+
+    /// What the command's tools read tokens from and write them to, if they open no path ([`Open::pipes`]) and the wait
+    /// is over.
+    pub fn pipes(&self) -> Option<(BorrowedFd<'_>, BorrowedFd<'_>)> {
+        let kept = self.clients.values().find(|kept| kept.kind == Some(Kind::Pipes))?;
+        let [inn, out] = &kept.descriptors[..] else { return None };
+        Some((inn.as_fd(), out.as_fd()))
     }
 
     /// The slots of the pool.
@@ -94,7 +118,7 @@ impl Lease {
         self.lines.set_nonblocking()?;
         let start = Instant::now();
         let mut besides = None;
-        while !self.granted {
+        while !self.granted || (self.open.pipes && self.pipes().is_none()) {
             if let Some(line) = self.lines.line()? {
                 match serde_json::from_slice(&line.text)? {
                     Reply::Granted => self.granted = true,
@@ -122,10 +146,13 @@ impl Lease {
     /// No thread or no descriptor can be had: the lease comes back. It lasts as long as it is not dropped, only nobody
     /// keeps its clients when the server is killed.
     pub fn keep(mut self, pid: u32) -> Result<Keeper, (io::Error, Box<Lease>)> {
+        // Not reaped yet, so the pid is its own. Without a pidfd (an old kernel, no descriptor left) the pid has to do.
+        let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        self.command = number.and_then(|number| pidfd_open(number, PidfdFlags::empty()).ok());
         let prepared = self
             .lines
             .set_nonblocking()
-            .and_then(|()| self.lines.send(&Request::Command { pid }, Vec::new()))
+            .and_then(|()| self.lines.send(&Request::Command { pid }, self.beside()))
             .and_then(|()| UnixStream::pair());
         let (stop, stopped) = match prepared {
             Ok(pair) => pair,
@@ -145,6 +172,11 @@ impl Lease {
             }
             Err(error) => Err((error, Box::new(self))),
         }
+    }
+
+    /// What goes with the command's pid.
+    fn beside(&self) -> Vec<OwnedFd> {
+        self.command.iter().filter_map(|pidfd| pidfd.try_clone().ok()).collect()
     }
 }
 
@@ -189,6 +221,18 @@ pub fn set_capacity(directory: &Path, capacity: u32) -> io::Result<()> {
     }
 }
 
+/// A server decides what a build opens and how much it may do: only root and the own user are trusted with that. The
+/// kernel says who listens, whatever the path leads through.
+fn connect_to_trusted(directory: &Path) -> io::Result<Lines> {
+    let lines = connect(directory)?;
+    let (server, me) = (getsockopt(&lines.fd(), PeerCredentials)?.uid(), rustix::process::geteuid().as_raw());
+    if server == 0 || server == me {
+        return Ok(lines);
+    }
+    let text = format!("it is served by user {server}, and this is user {me}");
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
+}
+
 fn connect(directory: &Path) -> io::Result<Lines> {
     let socket = directory.join(SOCKET);
     let failed = |error| failed(error, "no pool answers at", &socket);
@@ -215,9 +259,7 @@ fn unexpected(reply: Reply) -> io::Error {
 /// Takes note of a client; what is none of a client's comes back.
 fn keep(clients: &mut Clients, reply: Reply, descriptors: Vec<OwnedFd>) -> Result<(), Reply> {
     match reply {
-        Reply::Endpoint { endpoint, pid, kind } => {
-            drop(clients.insert(endpoint, Kept { known: pid.zip(kind), descriptors }))
-        }
+        Reply::Endpoint { endpoint, pid, kind } => drop(clients.insert(endpoint, Kept { pid, kind, descriptors })),
         Reply::Closed { endpoint } => drop(clients.remove(&endpoint)),
         other => return Err(other),
     }
@@ -286,15 +328,21 @@ impl Lease {
 
     /// Goes on with the lease under a server that is in the place of the first.
     fn resume(&mut self, pid: u32) -> io::Result<()> {
-        let mut lines = connect(&self.directory)?;
+        let mut lines = connect_to_trusted(&self.directory)?;
         let path = self.path.display().to_string();
-        lines.send(&Request::Resume { open: self.open.clone(), path, pid }, Vec::new())?;
+        lines.send(&Request::Resume { open: self.open.clone(), path, pid }, self.beside())?;
         let mut clients = Clients::new();
         let Reply::Opened { server, .. } = answer(&mut lines, &mut clients)? else {
             return Err(io::Error::other("the lease is not taken over"));
         };
         for (&endpoint, kept) in &self.clients {
-            let Some((pid, kind)) = kept.known else { continue };
+            let (pid, kind) = match (kept.pid, kept.kind) {
+                (Some(pid), Some(kind)) => (pid, kind),
+                // The command has inherited it.
+                (None, Some(Kind::Pipes)) => (pid, Kind::Pipes),
+                // A path that no other server serves.
+                _ => continue,
+            };
             let descriptors = kept.descriptors.iter().map(OwnedFd::try_clone).collect::<io::Result<Vec<_>>>()?;
             lines.send(&Request::Adopt { server: self.server, endpoint, pid, kind }, descriptors)?;
             // One that has ended meanwhile is refused.

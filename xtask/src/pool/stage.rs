@@ -89,7 +89,7 @@ pub(crate) fn quiet(program: &Path) -> Command {
 pub(crate) struct Served<'a> {
     stage: &'a Stage,
     pub(crate) dir: PathBuf,
-    server: Kept,
+    pub(crate) server: Kept,
 }
 
 impl<'a> Served<'a> {

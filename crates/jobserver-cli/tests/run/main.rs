@@ -16,6 +16,12 @@ mod report;
 mod sandbox;
 #[cfg(target_os = "linux")]
 mod served;
+#[cfg(target_os = "linux")]
+mod service;
 mod signals;
 mod slots;
 mod status;
+#[cfg(target_os = "linux")]
+mod surroundings;
+#[cfg(target_os = "linux")]
+mod users;

@@ -28,11 +28,26 @@ impl<'a> Served<'a> {
         served
     }
 
+    /// The same, started by `wrapper`, which executes its further arguments in some surroundings.
+    pub(crate) fn under(sandbox: &'a Sandbox, wrapper: Command, arguments: &[&str]) -> Served<'a> {
+        Served::at(sandbox, sandbox.path("shared"), wrapper, arguments)
+    }
+
+    /// The same, in another directory.
+    pub(crate) fn at(sandbox: &'a Sandbox, dir: PathBuf, wrapper: Command, arguments: &[&str]) -> Served<'a> {
+        let mut served = Served { sandbox, dir, server: None };
+        served.start_under(wrapper, arguments);
+        served
+    }
+
     /// Once more in the same place.
     pub(crate) fn start(&mut self, arguments: &[&str]) {
-        let mut command = self.sandbox.command(crate::sandbox::jobserver());
-        command.arg("serve").arg("--dir").arg(&self.dir).args(arguments).stderr(Stdio::piped());
-        self.server = Some(command.spawn().unwrap());
+        self.start_under(self.sandbox.command("/usr/bin/env"), arguments);
+    }
+
+    fn start_under(&mut self, mut wrapper: Command, arguments: &[&str]) {
+        let command = wrapper.arg(crate::sandbox::jobserver()).arg("serve").arg("--dir").arg(&self.dir);
+        self.server = Some(command.args(arguments).stderr(Stdio::piped()).spawn().unwrap());
         let start = Instant::now();
         while UnixStream::connect(self.dir.join("socket")).is_err() {
             if let Some(status) = self.server.as_mut().unwrap().try_wait().unwrap() {
@@ -99,6 +114,12 @@ impl<'a> Served<'a> {
 impl Drop for Served<'_> {
     fn drop(&mut self) {
         if let Some(server) = &mut self.server {
+            // A test has failed: it leaves no mount all the same, unless the server is what has failed.
+            send(server, Signal::TERM);
+            let start = Instant::now();
+            while matches!(server.try_wait(), Ok(None)) && start.elapsed() < BOUND {
+                std::thread::sleep(Duration::from_millis(5));
+            }
             let _ = server.kill();
             let _ = server.wait();
         }

@@ -38,8 +38,8 @@ pub struct Line {
 pub struct Lines {
     socket: UnixStream,
     came: Vec<u8>,
-    /// Came with bytes whose line is not whole yet.
-    beside: Vec<OwnedFd>,
+    /// Descriptors whose line has not been taken yet, each with the number of bytes in `came` up to which it has come.
+    beside: Vec<(usize, Vec<OwnedFd>)>,
     unsent: VecDeque<Unsent>,
     ended: bool,
 }
@@ -84,8 +84,9 @@ impl Lines {
             if let Some(end) = self.came.iter().position(|&byte| byte == b'\n') {
                 let rest = self.came.split_off(end + 1);
                 let mut text = std::mem::replace(&mut self.came, rest);
+                let descriptors = self.beside_of(text.len());
                 text.pop();
-                return Ok(Some(Line { text, descriptors: std::mem::take(&mut self.beside) }));
+                return Ok(Some(Line { text, descriptors }));
             }
             if self.ended {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection was closed"));
@@ -100,7 +101,22 @@ impl Lines {
         }
     }
 
-    /// One read. Descriptors end a read, so those that came belong to the line that ends first.
+    /// What belongs to a line that was so long.
+    fn beside_of(&mut self, length: usize) -> Vec<OwnedFd> {
+        let (mut of_line, mut rest) = (Vec::new(), Vec::new());
+        for (came, descriptors) in std::mem::take(&mut self.beside) {
+            match came.checked_sub(length) {
+                None | Some(0) => of_line.extend(descriptors),
+                Some(came) => rest.push((came, descriptors)),
+            }
+        }
+        self.beside = rest;
+        of_line.truncate(DESCRIPTORS);
+        of_line
+    }
+
+    /// One read. What was sent with descriptors is the last that a read brings, and lines without may come before it; so
+    /// they belong to the line in which the read ends.
     fn receive(&mut self) -> io::Result<()> {
         let mut buffer = [0; 4096];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
@@ -108,15 +124,15 @@ impl Lines {
         let flags = RecvFlags::CMSG_CLOEXEC;
         let slices = &mut [IoSliceMut::new(&mut buffer)];
         let came = rustix::io::retry_on_intr(|| recvmsg(&self.socket, slices, &mut beside, flags))?;
-        for message in beside.drain() {
-            if let RecvAncillaryMessage::ScmRights(descriptors) = message {
-                self.beside.extend(descriptors);
-            }
-        }
-        // More than a line may bring are a peer's try to use up our own.
-        self.beside.truncate(DESCRIPTORS);
         self.ended = came.bytes == 0;
         self.came.extend_from_slice(&buffer[..came.bytes]);
+        for message in beside.drain() {
+            if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+                self.beside.push((self.came.len(), descriptors.collect()));
+            }
+        }
+        // Those of a line that is not whole yet, and of the next one: more are a peer's try to use up our own.
+        self.beside.truncate(2);
         Ok(())
     }
 
@@ -201,6 +217,23 @@ mod tests {
         assert!(four.descriptors.is_empty());
         drop(other);
         assert_eq!(lines.line().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn descriptors_stay_with_their_line_whatever_comes_in_one_read() {
+        let (mut lines, peer) = pair();
+        let mut other = Lines::new(peer);
+        let descriptor = || vec![std::io::pipe().unwrap().0.into()];
+        for round in 0..3 {
+            for line in 0..7 {
+                other.send(&line, if line % 3 == round { descriptor() } else { Vec::new() }).unwrap();
+            }
+            for line in 0..7 {
+                let came = lines.line().unwrap().unwrap();
+                assert_eq!(came.text, line.to_string().into_bytes());
+                assert_eq!(came.descriptors.len(), usize::from(line % 3 == round), "{line} of {round}");
+            }
+        }
     }
 
     #[test]

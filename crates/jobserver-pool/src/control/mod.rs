@@ -80,6 +80,8 @@ pub struct Open {
     pub now: bool,
     /// The command owns the slot of whoever started it, which is none of this pool's.
     pub inherited: bool,
+    /// Its tools open no path (make before 4.4): an endpoint of kind `pipes` comes, whose descriptors they are to inherit.
+    pub pipes: bool,
 }
 
 impl Default for Open {
@@ -92,6 +94,7 @@ impl Default for Open {
             weight: 1,
             now: false,
             inherited: false,
+            pipes: false,
         }
     }
 }
@@ -208,6 +211,10 @@ pub struct LeaseStatus {
     pub held: u32,
     /// Slots that lie at its clients.
     pub offered: u32,
+    /// Why some of its processes share one endpoint, so that a token which one of them loses comes back only when the
+    /// lease ends; null: each has its own.
+    #[serde(default)]
+    pub sharing: Option<String>,
     /// Its clients.
     pub endpoints: Vec<EndpointStatus>,
 }

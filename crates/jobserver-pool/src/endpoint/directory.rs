@@ -6,9 +6,9 @@
 //!
 //! It refuses a directory of another user, and paths that some client could not read from MAKEFLAGS.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
@@ -33,8 +33,8 @@ impl Directory {
     pub fn claim(path: &Path, reach: Reach) -> io::Result<Directory> {
         let (outer, inner) = match reach {
             Reach::Owner => (0o700, 0o700),
-            // Others may pass through the folder of FIFOs, not list it.
-            Reach::Everyone => (0o755, 0o711),
+            // Others may pass through, not list: who can open a folder can lock it, and no server would start there again.
+            Reach::Everyone => (0o711, 0o711),
         };
         make(path, outer)?;
         let path = fs::canonicalize(path).map_err(|error| failed(error, "can't find", path))?;
@@ -42,6 +42,11 @@ impl Directory {
         let lock = File::open(&path).map_err(|error| failed(error, "can't open", &path))?;
         if lock.metadata()?.uid() != rustix::process::geteuid().as_raw() {
             return Err(refused(io::ErrorKind::PermissionDenied, &path, "belongs to another user"));
+        }
+        // One that was there before may be open to others.
+        if reach == Reach::Everyone {
+            fs::set_permissions(&path, Permissions::from_mode(outer))
+                .map_err(|error| failed(error, "can't close to others", &path))?;
         }
         match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}

@@ -35,6 +35,8 @@ pub enum Kind {
     Writing,
     /// Processes that can't be told apart.
     Shared,
+    /// The same, with a FIFO for each way: make before 4.4, which opens no path and inherits descriptors.
+    Pipes,
 }
 
 /// What happened.
@@ -47,7 +49,7 @@ pub enum Event {
         endpoint: EndpointId,
         /// Its lease.
         lease: LeaseId,
-        /// Whose it is; none if [`Kind::Shared`].
+        /// Whose it is; none if [`Kind::Shared`] or [`Kind::Pipes`].
         process: Option<ProcessId>,
         /// How it behaves.
         kind: Kind,

@@ -164,7 +164,19 @@ impl Endpoints {
     /// Somebody may have inherited the FIFOs of an endpoint whose owner has ended. What the owner held is free, and
     /// so is what lay there; but the heir must neither read the end nor die of a broken pipe.
     fn inherit(&mut self, mut endpoint: Endpoint) -> io::Result<()> {
-        while let Some(pid) = endpoint.holder() {
+        loop {
+            let pid = match endpoint.holder() {
+                Ok(Some(pid)) => pid,
+                Ok(None) => return Ok(()),
+                Err(_) => {
+                    // Nothing is known: it stays for whoever has it, until its lease ends.
+                    (endpoint.owner, endpoint.process) = (None, None);
+                    let kind = endpoint.kind.take().unwrap_or(Kind::Shared);
+                    let id = self.insert(endpoint)?;
+                    self.announce(id, kind);
+                    return Ok(());
+                }
+            };
             // It may have ended since; then the next one is looked for.
             let Ok(process) = Process::of(pid) else {
                 if process_is_missing(pid) {
@@ -183,14 +195,15 @@ impl Endpoints {
             self.announce(id, kind);
             return Ok(());
         }
-        Ok(())
     }
 
     /// One end of an endpoint was opened.
     pub(super) fn opened(&mut self, id: EndpointId, end: End) -> io::Result<()> {
         let Some(endpoint) = self.endpoints.get_mut(&id) else { return Ok(()) };
         if endpoint.owner.is_none() {
-            self.announce(id, Kind::Shared);
+            if endpoint.kind.is_none() {
+                self.announce(id, Kind::Shared);
+            }
             return Ok(());
         }
         if !endpoint.is_led_to() {

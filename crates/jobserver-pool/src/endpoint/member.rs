@@ -117,9 +117,12 @@ impl Endpoint {
     }
 
     /// Somebody other than its owner who has one of its FIFOs open.
-    pub fn holder(&self) -> Option<u32> {
-        let owner = self.owner.map(|owner| owner.pid);
-        self.fifos().find_map(|fifo| process::holder(fifo.name(), fifo.inode(), owner))
+    ///
+    /// # Errors
+    /// As [`process::holders`].
+    pub fn holder(&self) -> io::Result<Option<u32>> {
+        let files: Vec<_> = self.fifos().map(|fifo| (fifo.name(), fifo.inode())).collect();
+        Ok(process::holders(&files, self.owner.map(|owner| owner.pid))?.into_iter().flatten().next())
     }
 
     /// The FIFO that the next open leads to, by its number, if it is there already.

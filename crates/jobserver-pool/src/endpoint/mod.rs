@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 use rustix::event::epoll;
 
 use crate::fuse::{Fuse, Reach};
-use crate::process::Process;
+use crate::process::{self, Process};
 use directory::Directory;
 pub use event::{EndpointId, Event, Hearing, Kind, LeaseId, Stir, Style};
 use fifo::{Fifo, Use};
@@ -212,6 +212,20 @@ impl Endpoints {
         Ok(lease)
     }
 
+    /// Gives a lease of user `uid` a FIFO for each way, for clients that open no path: whoever speaks for the lease hands
+    /// them [descriptors](Endpoints::descriptors).
+    ///
+    /// # Errors
+    /// No FIFO can be made.
+    pub fn open_pipes(&mut self, lease: LeaseId, uid: u32) -> io::Result<EndpointId> {
+        let mut endpoint = Endpoint::new(lease, None);
+        endpoint.inn = Some(self.new_fifo(uid, Use::Offers)?);
+        endpoint.out = Some(self.new_fifo(uid, Use::Returns)?);
+        let id = self.insert(endpoint)?;
+        self.announce(id, Kind::Pipes);
+        Ok(id)
+    }
+
     /// The path that the clients of a lease open: `--jobserver-auth=fifo:PATH`.
     pub fn path(&self, lease: LeaseId) -> Option<PathBuf> {
         let lease = self.leases.get(&lease)?;
@@ -260,11 +274,18 @@ impl Endpoints {
         self.forget(endpoint);
     }
 
-    /// Whether any process that we may look at has the endpoint open. It looks through all of `/proc`: for shared
-    /// endpoints, now and then.
-    pub fn is_held_open(&self, endpoint: EndpointId) -> bool {
-        let endpoint = self.endpoints.get(&endpoint);
-        endpoint.is_some_and(|endpoint| endpoint.holder().is_some())
+    /// Which of these endpoints no process has open that we may look at. It looks through all of `/proc`: for endpoints
+    /// whose end no event tells, now and then.
+    ///
+    /// # Errors
+    /// No descriptor is left to look with.
+    pub fn abandoned(&self, endpoints: &[EndpointId]) -> io::Result<Vec<EndpointId>> {
+        let fifos = |id| self.endpoints.get(id).into_iter().flat_map(Endpoint::fifos).map(move |fifo| (*id, fifo));
+        let (owners, files): (Vec<_>, Vec<_>) =
+            endpoints.iter().flat_map(fifos).map(|(id, fifo)| (id, (fifo.name(), fifo.inode()))).unzip();
+        let holders = process::holders(&files, None)?;
+        let held: BTreeSet<_> = owners.iter().zip(holders).filter_map(|(&id, holder)| holder.map(|_| id)).collect();
+        Ok(endpoints.iter().copied().filter(|id| !held.contains(id)).collect())
     }
 
     /// Descriptors of an endpoint's FIFOs, the one for offers first: whoever holds them keeps clients from reading the
@@ -275,6 +296,11 @@ impl Endpoints {
     /// EMFILE.
     pub fn descriptors(&self, endpoint: EndpointId) -> io::Result<Vec<OwnedFd>> {
         self.endpoints.get(&endpoint).map_or(Ok(Vec::new()), Endpoint::files)
+    }
+
+    /// The inode of its first FIFO: who doesn't have a descriptor of that has nothing to do with the endpoint.
+    pub fn inode(&self, endpoint: EndpointId) -> u64 {
+        self.endpoints.get(&endpoint).and_then(|endpoint| endpoint.fifos().next()).map_or(0, Fifo::inode)
     }
 
     /// Takes over an endpoint of an earlier server, of process `pid`, by the descriptors that a runner kept of it, and

@@ -32,6 +32,7 @@ pub(super) fn kind(kind: endpoint::Kind, splits: bool) -> Kind {
         endpoint::Kind::NonWaiting => Kind::NonWaiting,
         endpoint::Kind::Waiting if !splits => Kind::Shared { in_place: true },
         endpoint::Kind::Shared => Kind::Shared { in_place: true },
+        endpoint::Kind::Pipes => Kind::Shared { in_place: false },
         // One that only writes refuses every offer until it opens a second end, and is asked ever more rarely.
         endpoint::Kind::Waiting | endpoint::Kind::Writing => Kind::Waiting,
     }

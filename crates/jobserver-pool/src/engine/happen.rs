@@ -1,5 +1,6 @@
 //! What happened at the endpoints, told to the scheduler and to those who speak for the leases.
 
+use std::io;
 use std::time::Instant;
 
 use super::client::{self, Client};
@@ -35,13 +36,21 @@ impl Engine {
             Event::Opened { .. } | Event::Changed { .. } => {}
             Event::Stirred { endpoint, returned, left, .. } => self.returned(endpoint, returned, left),
             Event::Gone { endpoint } => self.gone(endpoint),
-            Event::Sharing { error, .. } => self.notices.push_back(Notice::Trouble(format!(
-                "some clients share one endpoint: {error}: a token that one of them loses comes back when its lease ends"
-            ))),
+            Event::Sharing { lease, error } => self.sharing(lease, &error),
             Event::Unmounted { error } => self.notices.push_back(Notice::Trouble(format!(
                 "the pool's mount is gone: {error}: what has joined goes on, nothing new can join"
             ))),
         }
+    }
+
+    fn sharing(&mut self, place: endpoint::LeaseId, error: &io::Error) {
+        let lease = self.places.get(&place).and_then(|lease| self.leases.get_mut(lease));
+        if let Some(lease) = lease {
+            lease.sharing = Some(error.to_string());
+        }
+        self.notices.push_back(Notice::Trouble(format!(
+            "some clients share one endpoint: {error}: a token that one of them loses comes back when its lease ends"
+        )));
     }
 
     fn opened(
@@ -59,6 +68,7 @@ impl Engine {
         else {
             return self.endpoints.shut(number);
         };
+        log::debug!("client {} is process {:?}, {kind:?}", number.0, process.map(|process| process.pid));
         self.numbers.insert(number, client);
         self.clients.insert(client, Client::new(number, place, process));
         self.tell_descriptors(client, number, kind);
@@ -69,7 +79,10 @@ impl Engine {
         if !self.splits {
             return;
         }
-        let Some(known) = self.clients.get(&client) else { return };
+        let Some(known) = self.clients.get_mut(&client) else { return };
+        // Its first FIFO may be another one now.
+        known.written = u32::MAX;
+        self.touched.push(client);
         let (Some(&lease), pid) = (self.places.get(&known.place), known.process.map(|process| process.pid)) else {
             return;
         };
@@ -81,8 +94,14 @@ impl Engine {
     fn gone(&mut self, number: endpoint::EndpointId) {
         let Some(client) = self.numbers.remove(&number) else { return };
         let Some(known) = self.clients.remove(&client) else { return };
-        self.journal.write(number.0, 0);
-        self.scheduler.close_endpoint(self.now(), client);
+        self.journal.write((number.0, 0), 0);
+        let held = self.scheduler.close_endpoint(self.now(), client);
+        let pid = known.process.map(|process| process.pid);
+        if held > 0 {
+            log::info!("client {}, process {pid:?}, has ended: {held} recovered", number.0);
+        } else {
+            log::debug!("client {}, process {pid:?}, is gone", number.0);
+        }
         if let Some(&lease) = self.places.get(&known.place) {
             if self.splits {
                 self.notices.push_back(Notice::Closed { lease, endpoint: number.0 });
@@ -91,18 +110,18 @@ impl Engine {
         }
     }
 
-    /// Endpoints of leases that are closed, and of which no process can be watched.
+    /// Endpoints of leases that are closed, and of which no process can be watched. What stays is looked at ever more
+    /// rarely: it costs a look at all descriptors of all processes.
     pub(super) fn sweep(&mut self) {
         let open = |place| self.places.get(&place).is_some_and(|lease| !self.is_closed(*lease));
-        let orphans: Vec<_> =
-            self.clients.values().filter(|client| client.process.is_none() && !open(client.place)).collect();
-        let numbers: Vec<_> = orphans.iter().map(|client| client.number).collect();
-        self.sweep = (!numbers.is_empty()).then(|| Instant::now() + SWEEP);
-        for number in numbers {
-            if !self.endpoints.is_held_open(number) {
-                self.endpoints.shut(number);
-                self.gone(number);
-            }
+        let orphans = self.clients.values().filter(|client| client.process.is_none() && !open(client.place));
+        let numbers: Vec<_> = orphans.map(|client| client.number).collect();
+        let abandoned = self.endpoints.abandoned(&numbers).unwrap_or_default();
+        self.sweep_after = (self.sweep_after * 2).min(SWEEP.1);
+        self.sweep = (abandoned.len() < numbers.len()).then(|| Instant::now() + self.sweep_after);
+        for number in abandoned {
+            self.endpoints.shut(number);
+            self.gone(number);
         }
     }
 }

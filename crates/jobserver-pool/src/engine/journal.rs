@@ -11,14 +11,18 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 /// The name of the file in the pool's directory.
 const NAME: &str = "journal";
-/// Bytes of the head: which server wrote it; and of a record: an endpoint's number, and its sum.
+/// Bytes of the head: which server wrote it; and of a record: an endpoint's number, its FIFO's inode, and its sum.
 const HEAD: usize = 8;
-const RECORD: usize = 12;
+const RECORD: usize = 20;
+
+/// An endpoint's number, which can be guessed, and the inode of its first FIFO, of which only who was given it has a
+/// descriptor: nobody takes over what another's process has.
+pub(super) type Key = (u64, u64);
 
 #[derive(Debug)]
 pub(super) struct Journal {
@@ -34,7 +38,7 @@ pub(super) struct Journal {
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub server: u64,
-    pub sums: HashMap<u64, u32>,
+    pub sums: HashMap<Key, u32>,
 }
 
 impl Journal {
@@ -42,7 +46,7 @@ impl Journal {
     pub fn open(directory: &Path, server: u64) -> (Journal, Found) {
         let path = directory.join(NAME);
         let found = fs::read(&path).map(|bytes| read(&bytes)).unwrap_or_default();
-        let file = File::create(&path).and_then(|file| {
+        let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&path).and_then(|file| {
             file.write_all_at(&server.to_ne_bytes(), 0)?;
             io::Result::Ok(file)
         });
@@ -56,7 +60,7 @@ impl Journal {
     }
 
     /// An endpoint has so many tokens now; 0: it may as well be forgotten.
-    pub fn write(&mut self, endpoint: u64, sum: u32) {
+    pub fn write(&mut self, (endpoint, inode): Key, sum: u32) {
         let Some(file) = &self.file else { return };
         let next = self.places.len() as u64 + self.unused.len() as u64;
         let place = match self.places.get(&endpoint) {
@@ -73,7 +77,8 @@ impl Journal {
         let mut record = [0; RECORD];
         if sum > 0 {
             record[..8].copy_from_slice(&endpoint.to_ne_bytes());
-            record[8..].copy_from_slice(&sum.to_ne_bytes());
+            record[8..16].copy_from_slice(&inode.to_ne_bytes());
+            record[16..].copy_from_slice(&sum.to_ne_bytes());
         }
         if file.write_all_at(&record, HEAD as u64 + place * RECORD as u64).is_err() {
             self.file = None;
@@ -89,8 +94,10 @@ impl Journal {
 fn read(bytes: &[u8]) -> Found {
     let Some((head, records)) = bytes.split_first_chunk::<HEAD>() else { return Found::default() };
     let record = |record: &[u8]| {
-        let (endpoint, sum) = record.split_first_chunk::<8>()?;
-        Some((u64::from_ne_bytes(*endpoint), u32::from_ne_bytes(sum.try_into().ok()?)))
+        let (endpoint, rest) = record.split_first_chunk::<8>()?;
+        let (inode, sum) = rest.split_first_chunk::<8>()?;
+        let key = (u64::from_ne_bytes(*endpoint), u64::from_ne_bytes(*inode));
+        Some((key, u32::from_ne_bytes(sum.try_into().ok()?)))
     };
     let sums = records.chunks_exact(RECORD).filter_map(record).filter(|&(_, sum)| sum > 0).collect();
     Found { server: u64::from_ne_bytes(*head), sums }
@@ -106,18 +113,17 @@ mod tests {
         let (mut journal, found) = Journal::open(dir.path(), 7);
         assert!(found.sums.is_empty());
         for (endpoint, sum) in [(1, 3), (2, 4), (1, 0), (3, 5), (2, 1), (9, 0)] {
-            journal.write(endpoint, sum);
+            journal.write((endpoint, 70), sum);
         }
         let (_, found) = Journal::open(dir.path(), 8);
-        assert_eq!((found.server, found.sums), (7, HashMap::from([(3, 5), (2, 1)])));
+        assert_eq!((found.server, found.sums), (7, HashMap::from([((3, 70), 5), ((2, 70), 1)])));
         let length = HEAD + 2 * RECORD;
         drop(journal);
         let (mut journal, _) = Journal::open(dir.path(), 9);
         for endpoint in 1..100 {
-            journal.write(endpoint, 1);
-            journal.write(endpoint + 1000, 1);
-            journal.write(endpoint, 0);
-            journal.write(endpoint + 1000, 0);
+            for (number, sum) in [(endpoint, 1), (endpoint + 1000, 1), (endpoint, 0), (endpoint + 1000, 0)] {
+                journal.write((number, 70), sum);
+            }
         }
         assert_eq!(fs::metadata(dir.path().join(NAME)).unwrap().len() as usize, length);
     }

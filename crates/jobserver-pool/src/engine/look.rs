@@ -3,11 +3,19 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::client::command_of;
-use super::Engine;
+use super::{Engine, Style};
 use crate::control::{EndpointStatus, LeaseStatus, Status};
 use crate::ledger::{LeaseAccount, LeaseId, Stage};
 
 impl Engine {
+    /// How clients are told apart.
+    pub fn style_name(&self) -> &'static str {
+        match self.style {
+            Style::Tracked(_) => "tracked",
+            Style::Fifo(_) => "fifo",
+        }
+    }
+
     /// All accounts. `seen` says whose leases are shown by name: others are counted and not described.
     pub fn status(&self, seen: impl Fn(u32) -> bool) -> Status {
         let ledger = self.ledger();
@@ -69,6 +77,7 @@ impl Engine {
             weight: terms.weight,
             held: account.held(),
             offered: account.offered(),
+            sharing: lease.sharing.clone(),
             endpoints,
         }
     }

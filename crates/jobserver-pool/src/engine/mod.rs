@@ -73,7 +73,7 @@ pub struct Engine {
     quicker: Vec<EndpointId>,
     /// When endpoints that outlive their lease are looked at next: no event tells when nobody has them open any more.
     sweep: Option<Instant>,
-    opened: u64,
+    sweep_after: Duration,
     journal: Journal,
     /// What an earlier server knew of clients that have not come back to us yet.
     found: Found,
@@ -88,6 +88,8 @@ struct Lease {
     path: PathBuf,
     owner: Owner,
     since: SystemTime,
+    /// Why some of its processes share one endpoint.
+    sharing: Option<String>,
 }
 
 /// Who opened a lease, for those who want to know.
@@ -106,8 +108,8 @@ pub struct Owner {
 /// So many events, and so many actions, before others get their turn.
 const A_TURN: usize = 1024;
 
-/// How often endpoints are looked at that nobody may have open any more.
-const SWEEP: Duration = Duration::from_secs(1);
+/// How soon again, and how rarely, endpoints are looked at that nobody may have open any more.
+const SWEEP: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(16));
 
 impl Engine {
     /// Takes the directory and serves `capacity` slots from it.
@@ -134,7 +136,7 @@ impl Engine {
             notices: VecDeque::new(),
             quicker: Vec::new(),
             sweep: None,
-            opened: 0,
+            sweep_after: SWEEP.0,
             journal,
             found,
             touched: Vec::new(),
@@ -172,33 +174,33 @@ impl Engine {
         due.into_iter().chain(sweep).min()
     }
 
-    /// Opens a lease. Its command may start when [`Notice::Granted`] says so, which may be at once.
-    ///
-    /// # Errors
-    /// No FIFO can be made for it.
-    pub fn open_lease(&mut self, terms: Terms, owner: Owner) -> io::Result<LeaseId> {
-        self.opened += 1;
-        // What a person calls it need not be unique, nor fit into a path; and a later server must not use it again.
-        let name = format!("{:x}-{}", self.journal.server, self.opened);
-        self.open_lease_as(&name, terms, owner)
-    }
-
-    /// The same with the last part of its path: that of a lease of an earlier server.
+    /// Opens a lease; `name` is the last part of its path. Its command may start when [`Notice::Granted`] says so, which
+    /// may be at once.
     ///
     /// # Errors
     /// The name is in use or can't be one; no FIFO can be made for it.
-    pub fn open_lease_as(&mut self, name: &str, mut terms: Terms, owner: Owner) -> io::Result<LeaseId> {
+    pub fn open_lease(&mut self, name: &str, mut terms: Terms, owner: Owner) -> io::Result<LeaseId> {
         terms.user = owner.uid;
         let place = self.endpoints.open_lease(name, owner.uid)?;
         let path = self.endpoints.path(place).expect("the lease was opened a line above");
         let at_once = terms.inherited || terms.now;
         let lease = self.scheduler.open_lease(self.now(), terms);
-        self.leases.insert(lease, Lease { place, path, owner, since: SystemTime::now() });
+        self.leases.insert(lease, Lease { place, path, owner, since: SystemTime::now(), sharing: None });
         self.places.insert(place, lease);
         if at_once {
             self.notices.push_back(Notice::Granted(lease));
         }
         Ok(lease)
+    }
+
+    /// As [`Endpoints::open_pipes`]: they are told by [`Notice::Opened`].
+    ///
+    /// # Errors
+    /// The lease is gone; no FIFO can be made.
+    pub fn open_pipes(&mut self, lease: LeaseId) -> io::Result<()> {
+        let gone = || io::Error::new(io::ErrorKind::NotFound, "the lease is gone");
+        let Lease { place, owner, .. } = self.leases.get(&lease).ok_or_else(gone)?;
+        self.endpoints.open_pipes(*place, owner.uid).map(drop)
     }
 
     /// What the clients of the lease open: `--jobserver-auth=fifo:PATH`.
@@ -226,7 +228,8 @@ impl Engine {
         let gone = || io::Error::new(io::ErrorKind::NotFound, "the lease is gone");
         let place = self.leases.get(&lease).ok_or_else(gone)?.place;
         let (endpoint, lying) = self.endpoints.adopt(place, pid, kind, descriptors)?;
-        let sum = if server == self.found.server { self.found.sums.remove(&number) } else { None };
+        let key = (number, self.endpoints.inode(endpoint));
+        let sum = if server == self.found.server { self.found.sums.remove(&key) } else { None };
         let (result, events) = self.hear();
         // Before its returns are heard of, which are of what it holds.
         if let Some(&client) = self.numbers.get(&endpoint) {
@@ -238,14 +241,6 @@ impl Engine {
         // What lies there is nobody's. What the client was quicker to take is told like any other.
         self.endpoints.withdraw(endpoint, lying)?;
         result
-    }
-
-    /// How clients are told apart.
-    pub fn style_name(&self) -> &'static str {
-        match self.style {
-            Style::Tracked(_) => "tracked",
-            Style::Fifo(_) => "fifo",
-        }
     }
 
     /// The lease's command runs as this process, or does no more.
@@ -267,7 +262,8 @@ impl Engine {
         if let Some(Lease { place, .. }) = self.leases.get(&lease) {
             self.endpoints.close_lease(*place);
             self.scheduler.close_lease(self.now(), lease);
-            self.sweep.get_or_insert_with(|| Instant::now() + SWEEP);
+            self.sweep_after = SWEEP.0;
+            self.sweep = Some(Instant::now());
             self.forget_lease(lease);
         }
     }
@@ -328,7 +324,8 @@ impl Engine {
             let sum = self.ledger().endpoint(client).map_or(0, |account| account.held() + account.offered());
             let Some(known) = self.clients.get_mut(&client) else { continue };
             if std::mem::replace(&mut known.written, sum) != sum {
-                self.journal.write(known.number.0, sum);
+                let key = (known.number.0, self.endpoints.inode(known.number));
+                self.journal.write(key, sum);
             }
         }
     }

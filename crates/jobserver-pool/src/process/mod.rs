@@ -162,27 +162,56 @@ pub fn ancestors(pid: u32) -> impl Iterator<Item = u32> {
 /// # Errors
 /// EACCES if the process is not ours to look at; ENOENT if it is gone.
 pub fn descriptors(pid: u32, name: &str, inode: u64) -> io::Result<Vec<Opened>> {
+    Ok(open_files(pid, &[(name, inode)])?.into_iter().map(|(_, opened)| opened).collect())
+}
+
+/// Which of these files process `pid` has open, by their places, and how.
+fn open_files(pid: u32, files: &[(&str, u64)]) -> io::Result<Vec<(usize, Opened)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
         let number = entry?.file_name();
         let link = PathBuf::from(format!("/proc/{pid}/fd")).join(&number);
         let Ok(target) = fs::read_link(&link) else { continue };
-        if !is_called(&target, name) {
+        let Some(called) = last_name(&target) else { continue };
+        let mut same = files.iter().enumerate().filter(|(_, (name, _))| *name == called).peekable();
+        if same.peek().is_none() {
             continue;
         }
         let info = PathBuf::from(format!("/proc/{pid}/fdinfo")).join(&number);
-        let Ok(text) = fs::read_to_string(info) else { continue };
-        found.extend(opened(&text, inode));
+        let text = match fs::read_to_string(info) {
+            Ok(text) => text,
+            Err(error) if is_exhausted(&error) => return Err(error),
+            Err(_) => continue,
+        };
+        found.extend(same.filter_map(|(file, (_, inode))| Some((file, opened(&text, *inode)?))));
     }
     Ok(found)
 }
 
-/// A process other than `except` that has the file open, if there is one among those we may look at.
-pub fn holder(name: &str, inode: u64, except: Option<u32>) -> Option<u32> {
-    let processes = fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    processes
-        .filter(|&pid| Some(pid) != except)
-        .find(|&pid| descriptors(pid, name, inode).is_ok_and(|found| !found.is_empty()))
+/// For each of these files, by name and inode, a process other than `except` that has it open, if there is one among
+/// those we may look at. It looks at all descriptors of all processes, once for all files.
+///
+/// # Errors
+/// No descriptor is left to look with: then nothing is known.
+pub fn holders(files: &[(&str, u64)], except: Option<u32>) -> io::Result<Vec<Option<u32>>> {
+    let mut found = vec![None; files.len()];
+    for entry in fs::read_dir("/proc")? {
+        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        if Some(pid) == except || found.iter().all(Option::is_some) {
+            continue;
+        }
+        match open_files(pid, files) {
+            Ok(open) => open.into_iter().for_each(|(file, _)| found[file] = found[file].or(Some(pid))),
+            Err(error) if is_exhausted(&error) => return Err(error),
+            // It has ended, or is not ours to look at.
+            Err(_) => {}
+        }
+    }
+    Ok(found)
+}
+
+fn is_exhausted(error: &io::Error) -> bool {
+    matches!(rustix::io::Errno::from_io_error(error), Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE))
 }
 
 /// `fdinfo` of a descriptor, if it is on the file with that inode. Before Linux 5.14 it does not say which.
@@ -203,10 +232,10 @@ fn opened(text: &str, inode: u64) -> Option<Opened> {
     })
 }
 
-fn is_called(target: &Path, name: &str) -> bool {
-    let last = target.file_name().and_then(|last| last.to_str());
+fn last_name(target: &Path) -> Option<&str> {
+    let last = target.file_name()?.to_str()?;
     // The kernel says so of a file that was removed.
-    last.is_some_and(|last| last.strip_suffix(" (deleted)").unwrap_or(last) == name)
+    Some(last.strip_suffix(" (deleted)").unwrap_or(last))
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -307,7 +336,7 @@ mod tests {
         let both = Opened { reads: true, writes: true, nonblocking: false };
         assert_eq!(descriptors(me, "17", inode).unwrap(), [both]);
         assert_eq!(descriptors(me, "17", inode + 1).unwrap(), []);
-        assert!(holder("17", inode, None).is_some());
+        assert!(holders(&[("17", inode)], None).unwrap()[0].is_some());
         let _read = rustix::fs::open(&path, OFlags::RDONLY | OFlags::NONBLOCK, rustix::fs::Mode::empty()).unwrap();
         fs::remove_file(&path).unwrap();
         let read = Opened { reads: true, writes: false, nonblocking: true };

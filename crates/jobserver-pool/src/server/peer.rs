@@ -1,12 +1,16 @@
 //! One connection, and what it may do.
+//!
+//! Who a peer is, the kernel says; what it says itself of processes counts only for those of its own user. The name of a
+//! lease has its user in it, so that nobody can go on with another's under a server that was started again.
 
-use std::fs::File;
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::event::epoll;
-use rustix::net::sockopt::socket_peercred;
 
 use super::Server;
 use crate::control::{Lines, Open, Reply, Request, VERSION};
@@ -22,10 +26,14 @@ const CONNECTIONS_MOST: usize = 512;
 /// So many lines of one peer, before others are heard.
 const LINES_A_TURN: usize = 8;
 
+/// Bytes of what a lease is called and runs: it is for people, and kept as long as the lease.
+const WORDS_MOST: usize = 4096;
+
 #[derive(Debug)]
 pub(super) struct Peer {
     /// None once it was closed: the lease lives on until its command has ended.
     lines: Option<Lines>,
+    /// 0 if it lives in a pid namespace that can't be seen from here.
     pid: u32,
     uid: u32,
     lease: Option<LeaseId>,
@@ -33,6 +41,20 @@ pub(super) struct Peer {
 }
 
 impl Server {
+    /// Leaves the socket to root and to members of `group`. To be called before [`serve`](Server::serve).
+    ///
+    /// # Errors
+    /// The socket can't be given to the group: then it is left to root alone.
+    pub fn for_group(&mut self, group: u32) -> io::Result<()> {
+        // Nobody but root while it belongs to the wrong group.
+        fs::set_permissions(&self.socket, Permissions::from_mode(0o600))?;
+        std::os::unix::fs::chown(&self.socket, None, Some(group))?;
+        fs::set_permissions(&self.socket, Permissions::from_mode(0o660))?;
+        // Who was let in before this.
+        while self.listener.accept().is_ok() {}
+        Ok(())
+    }
+
     pub(super) fn accept(&mut self) {
         loop {
             match self.listener.accept() {
@@ -54,8 +76,8 @@ impl Server {
 
     fn admit(&mut self, socket: UnixStream) -> io::Result<()> {
         socket.set_nonblocking(true)?;
-        let peer = socket_peercred(&socket)?;
-        let (pid, uid) = (peer.pid.as_raw_nonzero().get() as u32, peer.uid.as_raw());
+        let peer = getsockopt(&socket, PeerCredentials)?;
+        let (pid, uid) = (u32::try_from(peer.pid()).unwrap_or(0), peer.uid());
         let mut lines = Lines::new(socket);
         let refused = if self.reach == Reach::Owner && !self.is_master(uid) {
             Some(format!("this pool belongs to another user than {uid}"))
@@ -100,7 +122,11 @@ impl Server {
     }
 
     pub(super) fn say(&mut self, id: u64, reply: &Reply, descriptors: Vec<OwnedFd>) {
-        let Some(lines) = self.peers.get_mut(&id).and_then(|peer| peer.lines.as_mut()) else { return };
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(lines) = peer.lines.as_mut() else { return };
+        if let Reply::Error { message } = reply {
+            log::info!("user {}: refused: {message}", peer.uid);
+        }
         match lines.send(reply, descriptors) {
             Ok(()) => self.watch_room(id),
             Err(_) => self.hang_up(id),
@@ -120,12 +146,12 @@ impl Server {
             Request::Resume { mut open, path, pid } => {
                 // Its command runs, so it has its slot: one that is not free is owed.
                 open.now = !open.inherited;
-                self.open(id, open, Some(path)).or_else(|| self.command(id, pid).err().map(refusal))
+                self.open(id, open, Some(path)).or_else(|| self.command(id, pid, descriptors).err().map(refusal))
             }
             Request::Adopt { server, endpoint, pid, kind } => {
                 Some(self.adopt(id, (server, endpoint), pid, kind, descriptors))
             }
-            Request::Command { pid } => self.command(id, pid).err().map(refusal),
+            Request::Command { pid } => self.command(id, pid, descriptors).err().map(refusal),
             Request::Status => {
                 let asks = self.peers.get(&id)?.uid;
                 let all = self.is_master(asks);
@@ -142,7 +168,9 @@ impl Server {
             return Some(refusal("this connection has a lease already: a second one needs a second connection"));
         }
         let capacity = self.engine.ledger().capacity();
-        let Open { name, command, floor, cap, weight, now, inherited } = open;
+        let Open { mut name, mut command, floor, cap, weight, now, inherited, pipes } = open;
+        shorten(&mut name);
+        shorten(&mut command);
         if floor == 0 || weight == 0 || cap == Some(0) {
             return Some(refusal("floor, cap and weight are 1 at least"));
         }
@@ -152,21 +180,34 @@ impl Server {
             let text = "only root may have a floor or a weight above 1 in the machine's pool, or start a second build with now";
             return Some(refusal(text));
         }
+        // What a person calls it need not be unique, nor fit into a path; and no later server may use it again.
+        let new = format!("{:x}-{}-{id}", self.engine.server(), peer.uid);
+        let place = match path.as_ref().and_then(|path| path.rsplit('/').next()) {
+            Some(old) if old.split('-').nth(1).is_some_and(|uid| uid.parse() == Ok(peer.uid)) => old.to_string(),
+            Some(old) if self.engine.style_name() == "tracked" => {
+                return Some(refusal(format!("{old:?} is no lease of user {}", peer.uid)));
+            }
+            // Where a path is not made of the name, there is nothing to go on with but the slot.
+            _ => new,
+        };
+        let (uid, pid) = (peer.uid, peer.pid);
+        let verb = if path.is_some() { "goes on" } else { "is opened" };
+        log::info!("user {uid}: lease {place} {verb} for process {pid}: {name:?}, {command:?}");
         let mut terms = Terms::new(name);
         terms.floor = floor.min(capacity);
         terms.cap = cap.unwrap_or(u32::MAX);
         terms.weight = weight.min(1000);
         (terms.now, terms.inherited) = (now, inherited);
-        let owner = Owner { pid: peer.pid, uid: peer.uid, command, command_pid: None };
-        let name = path.as_ref().and_then(|path| path.rsplit('/').next());
-        let opened = match name {
-            Some(name) => self.engine.open_lease_as(name, terms, owner),
-            None => self.engine.open_lease(terms, owner),
-        };
-        let lease = match opened {
+        let owner = Owner { pid, uid, command, command_pid: None };
+        let lease = match self.engine.open_lease(&place, terms, owner) {
             Ok(lease) => lease,
             Err(error) => return Some(refusal(format!("no lease can be opened: {error}"))),
         };
+        // One that goes on brings its own.
+        if let Some(error) = (pipes && path.is_none()).then(|| self.engine.open_pipes(lease).err()).flatten() {
+            self.engine.close_lease(lease);
+            return Some(refusal(format!("no lease can be opened: {error}")));
+        }
         self.peers.get_mut(&id)?.lease = Some(lease);
         self.speakers.insert(lease, id);
         let path = self.engine.path(lease)?.display().to_string();
@@ -178,9 +219,16 @@ impl Server {
         waits.then(|| Reply::Waiting { leases: self.engine.ledger().leases().count() - 1 })
     }
 
-    fn command(&mut self, id: u64, pid: u32) -> Result<(), String> {
-        let uid = self.peers.get(&id).ok_or("no such peer")?.uid;
-        let process = Process::of(pid).map_err(|error| format!("process {pid} can't be watched: {error}"))?;
+    /// `pid` is how the peer calls it; a pidfd beside says which process that is, whatever the peer's pid namespace.
+    fn command(&mut self, id: u64, pid: u32, descriptors: Vec<OwnedFd>) -> Result<(), String> {
+        let Peer { uid, pid: speaker, .. } = *self.peers.get(&id).ok_or("no such peer")?;
+        let process = match descriptors.into_iter().next() {
+            Some(pidfd) => Process::of_pidfd(pidfd),
+            None if process::counts_alike(speaker) => Process::of(pid),
+            None => Err(io::Error::other("its pid is of another pid namespace: its pidfd has to come with it")),
+        };
+        let process = process.map_err(|error| format!("process {pid} can't be watched: {error}"))?;
+        let pid = process.id().pid;
         let about = process::about(pid).map_err(|error| format!("process {pid} can't be looked at: {error}"))?;
         if about.uid != uid && uid != 0 {
             return Err(format!("process {pid} belongs to another user"));
@@ -250,10 +298,20 @@ impl Server {
     }
 
     fn end_lease(&mut self, id: u64) {
-        if let Some(lease) = self.peers.remove(&id).and_then(|peer| peer.lease) {
+        let Some(peer) = self.peers.remove(&id) else { return };
+        if let Some(lease) = peer.lease {
             self.speakers.remove(&lease);
             self.engine.close_lease(lease);
+            let ledger = self.engine.ledger();
+            let (recovered, strays) = (ledger.recovered(), ledger.strays());
+            log::info!("user {}: a lease has ended; so far {recovered} recovered, {strays} strays", peer.uid);
         }
+    }
+}
+
+fn shorten(text: &mut String) {
+    if let Some((end, _)) = text.char_indices().find(|&(at, _)| at >= WORDS_MOST) {
+        text.truncate(end);
     }
 }
 

@@ -108,7 +108,7 @@ impl Pool {
         let shared: Vec<EndpointId> = self.look(|books| books.accounts.keys().copied().collect());
         for endpoint in shared {
             self.order(move |endpoints, books| {
-                assert!(!endpoints.is_held_open(endpoint));
+                assert_eq!(endpoints.abandoned(&[endpoint]).unwrap(), [endpoint]);
                 endpoints.shut(endpoint);
                 books.close(endpoint);
             });

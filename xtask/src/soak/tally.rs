@@ -1,0 +1,89 @@
+//! What is printed at the end.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::plan::Signal;
+use super::watch::Watch;
+use crate::pool::row::quantile;
+
+/// The 99th percentile of recovery that is asked for, in milliseconds.
+const TARGET: f64 = 10.0;
+
+/// A kill that was met with tokens in hand.
+#[derive(Clone, Copy)]
+pub(super) struct Recovery {
+    /// From before the signal to the first status in which the tokens were free.
+    pub(super) all: Duration,
+    /// Until the processes were first seen to have ended: before that nobody can take back anything.
+    pub(super) dying: Duration,
+}
+
+#[derive(Default)]
+pub(super) struct Tally {
+    by_target: BTreeMap<&'static str, BTreeMap<Signal, usize>>,
+    recoveries: BTreeMap<&'static str, Vec<Recovery>>,
+    pub(super) builds: usize,
+    pub(super) failed: usize,
+    /// While nobody owed a slot.
+    pub(super) most_jobs: usize,
+    /// While there were builds that started with `--now`.
+    pub(super) most_with_now: usize,
+}
+
+impl Tally {
+    pub(super) fn signal(&mut self, target: &'static str, signal: Signal) {
+        *self.by_target.entry(target).or_default().entry(signal).or_default() += 1;
+    }
+
+    pub(super) fn recovery(&mut self, target: &'static str, recovery: Recovery) {
+        self.recoveries.entry(target).or_default().push(recovery);
+    }
+
+    pub(super) fn signals(&self) -> usize {
+        self.by_target.values().flat_map(BTreeMap::values).sum()
+    }
+
+    pub(super) fn report(&self, watch: &Watch, slots: usize) -> String {
+        let mut text = format!("{:14}", "signals to");
+        Signal::ALL.iter().for_each(|signal| text += &format!("{:>8}", signal.name()));
+        text += "     all\n";
+        let mut line = |name: &str, count: &dyn Fn(Signal) -> usize| {
+            text += &format!("{name:14}");
+            Signal::ALL.iter().for_each(|&signal| text += &format!("{:>8}", count(signal)));
+            text += &format!("{:>8}\n", Signal::ALL.iter().map(|&signal| count(signal)).sum::<usize>());
+        };
+        for (target, counts) in &self.by_target {
+            line(target, &|signal| counts.get(&signal).copied().unwrap_or_default());
+        }
+        line("all", &|signal| self.by_target.values().filter_map(|counts| counts.get(&signal)).sum());
+        text += &format!("{} builds, of which {} did not succeed\n", self.builds, self.failed);
+        text += &format!(
+            "{} tokens recovered, {} strays; {} statuses, all in balance\n",
+            watch.recovered, watch.strays, watch.statuses
+        );
+        text += &format!(
+            "of {slots} slots at most {} held, and {} owed besides; at most {} jobs at once, counted from outside, {} with --now\n",
+            watch.most_held, watch.most_owed, self.most_jobs, self.most_with_now
+        );
+        text += "recovery, in ms         kills     p50     p99     max    p99 since death\n";
+        let mut line = |name: &str, of: &mut dyn Iterator<Item = &Recovery>| {
+            let (mut all, mut since) = (Vec::new(), Vec::new());
+            for recovery in of {
+                all.push(1e3 * recovery.all.as_secs_f64());
+                since.push(1e3 * recovery.all.saturating_sub(recovery.dying).as_secs_f64());
+            }
+            let [p50, p99, max] = [0.5, 0.99, 1.0].map(|share| quantile(&all, share));
+            let late = quantile(&since, 0.99);
+            text += &format!("  {name:18}{:>9}{p50:>8.2}{p99:>8.2}{max:>8.2}{late:>19.2}\n", all.len());
+            p99
+        };
+        for (target, of) in &self.recoveries {
+            line(target, &mut of.iter());
+        }
+        let p99 = line("all", &mut self.recoveries.values().flatten());
+        let verdict = if p99 < TARGET { "PASS" } else { "MISS" };
+        text += &format!("p99 of recovery below {TARGET} ms: {verdict}\n");
+        text
+    }
+}
