@@ -200,6 +200,8 @@ fn on_a_full_disk_clients_share_or_a_build_goes_its_own_way() {
         assert_eq!(outcome.status, Some(0), "{outcome:?}");
     }
     assert_eq!(machine.recorder.spans().jobs(), 36);
+    // What they had makes room when the server has seen that they are gone.
+    served.until("nothing is left of them", |status| status["leases"].as_array().unwrap().is_empty());
     let fill: Vec<PathBuf> =
         (0..99).map(|number| disk.0.join(number.to_string())).take_while(|path| fs::write(path, "x").is_ok()).collect();
     let outcome = wait(start(machine.run(0, &served, &["-j2", "--", text(&make), "-s"])));
