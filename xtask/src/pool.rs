@@ -10,6 +10,7 @@ mod cost;
 mod fairness;
 mod idle;
 pub(crate) mod processes;
+mod real;
 mod recovery;
 pub(crate) mod row;
 pub(crate) mod stage;
@@ -50,6 +51,8 @@ enum Part {
     Idle,
     /// A build under `run`, and without.
     Cost,
+    /// Real builds under `run`, and without: needs Debian's archives.
+    Real,
     /// From the death of a holder to the next one's token.
     Recovery,
 }
@@ -62,9 +65,10 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<()> {
     let start = Instant::now();
     let mut rows = Vec::new();
     type Measure = fn(&Stage, bool) -> Result<Vec<Row>>;
-    let parts: [(Part, &str, Measure); 4] = [
+    let parts: [(Part, &str, Measure); 5] = [
         (Part::Recovery, "recovery: SIGKILL of a holder, until another client has its token", recovery::measure),
         (Part::Cost, "cost: -j4, as a ratio to make's own jobserver, interleaved", cost::measure),
+        (Part::Real, "real: -j4, as a ratio to make's own jobserver, interleaved", real::measure),
         (Part::Fairness, "fairness: six slots; jobs finished while all ran", fairness::measure),
         (Part::Idle, "idle: -j4 beside ten idle clients of another build, as a ratio to none", idle::measure),
     ];
