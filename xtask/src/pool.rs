@@ -9,6 +9,7 @@ mod builds;
 mod cost;
 mod fairness;
 mod idle;
+mod many;
 pub(crate) mod processes;
 mod real;
 mod recovery;
@@ -51,6 +52,8 @@ enum Part {
     Idle,
     /// A build under `run`, and without.
     Cost,
+    /// Thousands of clients: what the server needs for them.
+    Many,
     /// Real builds under `run`, and without: needs Debian's archives.
     Real,
     /// From the death of a holder to the next one's token.
@@ -65,9 +68,10 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<()> {
     let start = Instant::now();
     let mut rows = Vec::new();
     type Measure = fn(&Stage, bool) -> Result<Vec<Row>>;
-    let parts: [(Part, &str, Measure); 5] = [
+    let parts: [(Part, &str, Measure); 6] = [
         (Part::Recovery, "recovery: SIGKILL of a holder, until another client has its token", recovery::measure),
         (Part::Cost, "cost: -j4, as a ratio to make's own jobserver, interleaved", cost::measure),
+        (Part::Many, "many: thousands of clients that open the path and do nothing", many::measure),
         (Part::Real, "real: -j4, as a ratio to make's own jobserver, interleaved", real::measure),
         (Part::Fairness, "fairness: six slots; jobs finished while all ran", fairness::measure),
         (Part::Idle, "idle: -j4 beside ten idle clients of another build, as a ratio to none", idle::measure),

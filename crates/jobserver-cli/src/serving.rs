@@ -55,6 +55,12 @@ fn is_served(directory: &Path) -> bool {
 /// which the commands that we start may be. So not before they are started.
 #[cfg(target_os = "linux")]
 pub(crate) fn raise_limit() {
+    let most = std::fs::read_to_string("/proc/sys/fs/nr_open").ok().and_then(|text| text.trim().parse().ok());
     let limit = getrlimit(Resource::Nofile);
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    // Only root may go beyond the hard one.
+    for maximum in most.map(Some).into_iter().chain([limit.maximum]) {
+        if setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok() {
+            return;
+        }
+    }
 }

@@ -209,30 +209,54 @@ fn a_pool_that_is_not_there_or_not_ours_costs_a_line_and_not_the_build() {
 
 #[test]
 fn a_server_that_is_started_again_takes_the_builds_over_with_what_they_hold() {
-    let sandbox = Sandbox::new();
-    let recorder = Recorder::new();
-    let mut served = Served::new(&sandbox, &["-j4"]);
-    let job = format!("{} sh -c ': > begun.$@; while ! [ -e go ]; do sleep 0.02; done'", recorder.wrapper().display());
-    sandbox.write("Makefile", &format!("all: $(addprefix j,$(shell seq 12))\nj%: ; @{job}\n"));
-    let make = clients::make_4_4();
-    let child = start(served.run(&["--", text(&make), "-s"]));
-    while !(1..=4).all(|number| sandbox.path(&format!("begun.j{number}")).exists()) {
-        std::thread::sleep(std::time::Duration::from_millis(5));
+    // One opens the path, the other inherits pipes.
+    for make in [clients::make_4_4(), clients::make_4_3()] {
+        let sandbox = Sandbox::new();
+        let recorder = Recorder::new();
+        let mut served = Served::new(&sandbox, &["-j4"]);
+        let job =
+            format!("{} sh -c ': > begun.$@; while ! [ -e go ]; do sleep 0.02; done'", recorder.wrapper().display());
+        sandbox.write("Makefile", &format!("all: $(addprefix j,$(shell seq 12))\nj%: ; @{job}\n"));
+        let child = start(served.run(&["--", text(&make), "-s"]));
+        while !(1..=4).all(|number| sandbox.path(&format!("begun.j{number}")).exists()) {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        served.until("it holds all", |status| held(status) == 4);
+        served.signal(Signal::KILL);
+        served.server.take().unwrap().wait().unwrap();
+        served.start(&["-j4"]);
+        let status = served.until("the build is taken over", |status| held(status) == 4);
+        assert_eq!(status["leases"][0]["held"], 4, "{status}");
+        // Nothing is free, so another build waits; and the rest of the first one runs through the new server.
+        let second = start(served.run(&["--", "true"]));
+        sandbox.write("go", "");
+        wait(child).is_clean();
+        assert_eq!(wait(second).status, Some(0));
+        let spans = recorder.spans();
+        assert_eq!(spans.jobs(), 12);
+        assert!(spans.most_at_once() <= 4, "{}", spans.most_at_once());
+        served.finish();
     }
+}
+
+#[test]
+fn an_old_make_that_has_work_shares_what_it_returns() {
+    let sandbox = Sandbox::new();
+    let served = Served::new(&sandbox, &["-j4"]);
+    let jobs = "all: $(addprefix j,$(shell seq 4000))\nj%: ; @[ -e go ] || sleep 0.02\n";
+    sandbox.write("Makefile", jobs);
+    let (old, new) = (clients::make_4_3(), clients::make_4_4());
+    let first = start(served.run(&["--name", "old", "--", text(&old), "-s"]));
     served.until("it holds all", |status| held(status) == 4);
-    served.signal(Signal::KILL);
-    served.server.take().unwrap().wait().unwrap();
-    served.start(&["-j4"]);
-    let status = served.until("the build is taken over", |status| held(status) == 4);
-    assert_eq!(status["leases"][0]["held"], 4, "{status}");
-    // Nothing is free, so another build waits; and the rest of the first one runs through the new server.
-    let second = start(served.run(&["--", "true"]));
+    let second = start(served.run(&["--name", "new", "--", text(&new), "-s"]));
+    let of = |status: &Value, name: &str| {
+        let lease = status["leases"].as_array().unwrap().iter().find(|lease| lease["name"] == name);
+        lease.map_or(0, held)
+    };
+    served.until("both have half of it", |status| of(status, "old") == 2 && of(status, "new") == 2);
     sandbox.write("go", "");
-    wait(child).is_clean();
-    assert_eq!(wait(second).status, Some(0));
-    let spans = recorder.spans();
-    assert_eq!(spans.jobs(), 12);
-    assert!(spans.most_at_once() <= 4, "{}", spans.most_at_once());
+    wait(first).is_clean();
+    wait(second).is_clean();
     served.finish();
 }
 

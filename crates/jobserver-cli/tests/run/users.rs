@@ -335,3 +335,16 @@ fn what_another_user_calls_a_build_steers_no_terminal() {
     wait(build);
     served.finish();
 }
+
+#[test]
+fn nobody_keeps_the_server_from_starting_again() {
+    let machine = Machine::new();
+    let mut served = Served::new(&machine.sandbox, &["-j2"]);
+    served.signal(Signal::KILL);
+    served.server.take().unwrap().wait().unwrap();
+    // Who can open a folder can lock it.
+    let probe = format!("! [ -r {0} ] && [ -x {0} ]", text(&served.dir));
+    testkit::process::output(machine.command(ONE, &["bash", "-c", &probe]).stderr(Stdio::null()));
+    served.start(&["-j2"]);
+    served.finish();
+}

@@ -11,10 +11,11 @@ use super::member::{Endpoint, Moved};
 use super::roles::{End, Roles};
 use super::watch::Happening;
 use super::{EndpointId, Endpoints, Event, Kind, FUSE, NEWS, TAKES};
-use crate::process::Process;
+use crate::process::{self, Process};
 
-/// So many descriptors are looked at in one turn; the others wake the next one.
-const A_TURN: usize = 64;
+/// So many descriptors are looked at in one turn; the others wake the next one. Many may end at once, and who has
+/// inherited from them is looked for once a turn.
+const A_TURN: usize = 1024;
 /// So often clients may keep stirring before the others get their turn.
 const ROUNDS: usize = 16;
 
@@ -30,10 +31,8 @@ impl Endpoints {
         if ready.contains(&FUSE) {
             self.answer_all()?;
         }
-        for id in ready.into_iter().filter(|id| ![FUSE, NEWS, TAKES].contains(id)).map(EndpointId) {
-            self.ended(id)?;
-        }
-        Ok(())
+        let ended = ready.into_iter().filter(|id| ![FUSE, NEWS, TAKES].contains(id)).map(EndpointId).collect();
+        self.ended(ended)
     }
 
     /// Tells all that happened in the FIFOs up to now.
@@ -45,12 +44,9 @@ impl Endpoints {
             }
             self.settle()?;
         }
-        for id in std::mem::take(&mut self.doubtful) {
-            if self.endpoints.get(&id).is_some_and(|endpoint| !endpoint.is_open_at_owner()) {
-                self.ended(id)?;
-            }
-        }
-        Ok(())
+        let mut closed: Vec<_> = std::mem::take(&mut self.doubtful).into_iter().collect();
+        closed.retain(|id| self.endpoints.get(id).is_some_and(|endpoint| !endpoint.is_open_at_owner()));
+        self.ended(closed)
     }
 
     /// Reads the kernel's events: opens and closes change roles, everything else only asks for a look.
@@ -142,59 +138,78 @@ impl Endpoints {
         result
     }
 
-    /// The process has ended, or has closed what it had inherited: the endpoint goes, to whoever else has it open.
-    pub(super) fn ended(&mut self, id: EndpointId) -> io::Result<()> {
-        let Some(endpoint) = self.endpoints.get(&id) else { return Ok(()) };
-        let is_over = endpoint.is_surely_closed();
-        self.stirred.insert(id);
-        let settled = self.settle();
-        let Some(mut endpoint) = self.forget(id) else { return settled };
-        if endpoint.kind.is_some() {
-            self.events.push_back(Event::Gone { endpoint: id });
-        }
-        for part in std::mem::take(&mut endpoint.parts) {
-            self.ended(part)?;
-        }
-        if !is_over {
-            self.inherit(endpoint)?;
-        }
-        settled
-    }
-
-    /// Somebody may have inherited the FIFOs of an endpoint whose owner has ended. What the owner held is free, and
-    /// so is what lay there; but the heir must neither read the end nor die of a broken pipe.
-    fn inherit(&mut self, mut endpoint: Endpoint) -> io::Result<()> {
-        loop {
-            let pid = match endpoint.holder() {
-                Ok(Some(pid)) => pid,
-                Ok(None) => return Ok(()),
-                Err(_) => {
-                    // Nothing is known: it stays for whoever has it, until its lease ends.
-                    (endpoint.owner, endpoint.process) = (None, None);
-                    let kind = endpoint.kind.take().unwrap_or(Kind::Shared);
-                    let id = self.insert(endpoint)?;
-                    self.announce(id, kind);
-                    return Ok(());
-                }
-            };
-            // It may have ended since; then the next one is looked for.
-            let Ok(process) = Process::of(pid) else {
-                if process_is_missing(pid) {
-                    continue;
-                }
-                return Ok(());
-            };
-            if let Some(inn) = &mut endpoint.inn {
-                inn.empty()?;
-            }
-            let kind = endpoint.kind.take().unwrap_or(Kind::Waiting);
-            endpoint.owner = Some(process.id());
-            endpoint.process = Some(process);
-            endpoint.inherited = true;
-            let id = self.insert(endpoint)?;
-            self.announce(id, kind);
+    /// The processes have ended, or have closed what they had inherited: the endpoints go, to whoever else has them open.
+    pub(super) fn ended(&mut self, mut ids: Vec<EndpointId>) -> io::Result<()> {
+        if ids.is_empty() {
             return Ok(());
         }
+        let mut is_over = BTreeMap::new();
+        for &id in &ids {
+            if let Some(endpoint) = self.endpoints.get(&id) {
+                is_over.insert(id, endpoint.is_surely_closed());
+                self.stirred.insert(id);
+            }
+        }
+        let settled = self.settle();
+        let mut left = Vec::new();
+        while let Some(id) = ids.pop() {
+            let Some(mut endpoint) = self.forget(id) else { continue };
+            if endpoint.kind.is_some() {
+                self.events.push_back(Event::Gone { endpoint: id });
+            }
+            ids.append(&mut endpoint.parts);
+            if !is_over.get(&id).copied().unwrap_or_default() {
+                left.push(endpoint);
+            }
+        }
+        settled.and(self.inherit(left))
+    }
+
+    /// Somebody may have inherited the FIFOs of endpoints whose owners have ended. What the owners held is free, and so
+    /// is what lay there; but the heirs must neither read the end nor die of a broken pipe.
+    fn inherit(&mut self, mut endpoints: Vec<Endpoint>) -> io::Result<()> {
+        while !endpoints.is_empty() {
+            let (places, files): (Vec<_>, Vec<_>) = endpoints
+                .iter()
+                .enumerate()
+                .flat_map(|(place, endpoint)| endpoint.fifos().map(move |fifo| (place, fifo)))
+                .map(|(place, fifo)| (place, (fifo.name(), fifo.inode())))
+                .unzip();
+            let holders = process::holders(&files);
+            let mut heirs = vec![None; endpoints.len()];
+            for (place, holder) in places.into_iter().zip(holders.iter().flatten()) {
+                heirs[place] = heirs[place].or(*holder);
+            }
+            let mut again = Vec::new();
+            for (mut endpoint, heir) in endpoints.into_iter().zip(heirs) {
+                endpoint.owner = None;
+                endpoint.process = None;
+                match heir.map(Process::of) {
+                    // Nothing is known: it stays for whoever has it, until its lease ends.
+                    None if holders.is_err() => {}
+                    None => continue,
+                    Some(Ok(process)) => {
+                        endpoint.owner = Some(process.id());
+                        endpoint.process = Some(process);
+                        endpoint.inherited = true;
+                    }
+                    // It has ended since; then the next one is looked for.
+                    Some(Err(_)) if heir.is_some_and(process_is_missing) => {
+                        again.push(endpoint);
+                        continue;
+                    }
+                    Some(Err(_)) => continue,
+                }
+                if let Some(inn) = &mut endpoint.inn {
+                    inn.empty()?;
+                }
+                let kind = endpoint.kind.take().unwrap_or(Kind::Waiting);
+                let id = self.insert(endpoint)?;
+                self.announce(id, kind);
+            }
+            endpoints = again;
+        }
+        Ok(())
     }
 
     /// One end of an endpoint was opened.

@@ -1,9 +1,11 @@
 //! Where a process is led that follows a lease's link.
 
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use rustix::event::epoll;
 use rustix::io::Errno;
+use rustix::process::{getrlimit, Resource};
 
 use super::directory::Directory;
 use super::fifo::Use;
@@ -76,6 +78,7 @@ impl Endpoints {
                 Process::of(pid)?
             }
         };
+        is_for_clients(process.fd())?;
         let pid = process.id().pid;
         let id = self.insert(Endpoint::new(lease, Some(process)))?;
         self.processes.insert((lease, pid), id);
@@ -94,7 +97,7 @@ impl Endpoints {
             return Ok(Some(id));
         }
         // Another process has got the pid before we heard that its first owner ended.
-        self.ended(id)?;
+        self.ended(vec![id])?;
         Ok(None)
     }
 
@@ -111,6 +114,7 @@ impl Endpoints {
         }
         let what = if endpoint.roles.next() == End::In { Use::Offers } else { Use::Returns };
         let fifo = self.new_fifo(question.uid, what)?;
+        is_for_clients(fifo.file())?;
         let number = fifo.number;
         self.fifos.insert(number, id);
         let endpoint = self.endpoints.get_mut(&id).ok_or(Errno::SRCH)?;
@@ -167,6 +171,16 @@ impl Endpoints {
         }
         Some(endpoint)
     }
+}
+
+/// Whether a client may have that descriptor. Numbers are given from the lowest on; the last ones are for leases, for those
+/// who ask how the pool stands, and for its looks at others.
+fn is_for_clients(descriptor: BorrowedFd<'_>) -> io::Result<()> {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    if descriptor.as_raw_fd() as u64 > limit - limit.min(256) / 4 {
+        return Err(Errno::MFILE.into());
+    }
+    Ok(())
 }
 
 fn is_gone(error: &io::Error) -> bool {

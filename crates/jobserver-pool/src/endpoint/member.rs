@@ -116,15 +116,6 @@ impl Endpoint {
         [End::In, End::Out].into_iter().any(|end| !self.seen(end).is_empty())
     }
 
-    /// Somebody other than its owner who has one of its FIFOs open.
-    ///
-    /// # Errors
-    /// As [`process::holders`].
-    pub fn holder(&self) -> io::Result<Option<u32>> {
-        let files: Vec<_> = self.fifos().map(|fifo| (fifo.name(), fifo.inode())).collect();
-        Ok(process::holders(&files, self.owner.map(|owner| owner.pid))?.into_iter().flatten().next())
-    }
-
     /// The FIFO that the next open leads to, by its number, if it is there already.
     pub fn next_fifo(&mut self) -> Option<u64> {
         // A process that only wrote and has closed it again: what it had serves for whatever comes next.

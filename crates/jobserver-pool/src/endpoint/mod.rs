@@ -283,7 +283,7 @@ impl Endpoints {
         let fifos = |id| self.endpoints.get(id).into_iter().flat_map(Endpoint::fifos).map(move |fifo| (*id, fifo));
         let (owners, files): (Vec<_>, Vec<_>) =
             endpoints.iter().flat_map(fifos).map(|(id, fifo)| (id, (fifo.name(), fifo.inode()))).unzip();
-        let holders = process::holders(&files, None)?;
+        let holders = process::holders(&files)?;
         let held: BTreeSet<_> = owners.iter().zip(holders).filter_map(|(&id, holder)| holder.map(|_| id)).collect();
         Ok(endpoints.iter().copied().filter(|id| !held.contains(id)).collect())
     }

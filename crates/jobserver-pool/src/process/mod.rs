@@ -6,6 +6,7 @@
 //! What others have open is read from `/proc`, from link texts and `fdinfo` alone: a `stat` of another process's
 //! descriptor may ask a filesystem that never answers (our own mount among them).
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -162,45 +163,53 @@ pub fn ancestors(pid: u32) -> impl Iterator<Item = u32> {
 /// # Errors
 /// EACCES if the process is not ours to look at; ENOENT if it is gone.
 pub fn descriptors(pid: u32, name: &str, inode: u64) -> io::Result<Vec<Opened>> {
-    Ok(open_files(pid, &[(name, inode)])?.into_iter().map(|(_, opened)| opened).collect())
+    Ok(open_files(pid, &named(&[(name, inode)]))?.into_iter().map(|(_, opened)| opened).collect())
+}
+
+/// Files by their names: the place of each, and its inode.
+type Named<'a> = HashMap<&'a str, Vec<(usize, u64)>>;
+
+fn named<'a>(files: &[(&'a str, u64)]) -> Named<'a> {
+    let mut named = Named::new();
+    for (place, &(name, inode)) in files.iter().enumerate() {
+        named.entry(name).or_default().push((place, inode));
+    }
+    named
 }
 
 /// Which of these files process `pid` has open, by their places, and how.
-fn open_files(pid: u32, files: &[(&str, u64)]) -> io::Result<Vec<(usize, Opened)>> {
+fn open_files(pid: u32, files: &Named<'_>) -> io::Result<Vec<(usize, Opened)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
         let number = entry?.file_name();
         let link = PathBuf::from(format!("/proc/{pid}/fd")).join(&number);
         let Ok(target) = fs::read_link(&link) else { continue };
-        let Some(called) = last_name(&target) else { continue };
-        let mut same = files.iter().enumerate().filter(|(_, (name, _))| *name == called).peekable();
-        if same.peek().is_none() {
-            continue;
-        }
+        let Some(same) = last_name(&target).and_then(|name| files.get(name)) else { continue };
         let info = PathBuf::from(format!("/proc/{pid}/fdinfo")).join(&number);
         let text = match fs::read_to_string(info) {
             Ok(text) => text,
             Err(error) if is_exhausted(&error) => return Err(error),
             Err(_) => continue,
         };
-        found.extend(same.filter_map(|(file, (_, inode))| Some((file, opened(&text, *inode)?))));
+        found.extend(same.iter().filter_map(|&(place, inode)| Some((place, opened(&text, inode)?))));
     }
     Ok(found)
 }
 
-/// For each of these files, by name and inode, a process other than `except` that has it open, if there is one among
-/// those we may look at. It looks at all descriptors of all processes, once for all files.
+/// For each of these files, by name and inode, a process that has it open, if there is one among those we may look at. It looks at all descriptors of all processes, once for all files.
 ///
 /// # Errors
 /// No descriptor is left to look with: then nothing is known.
-pub fn holders(files: &[(&str, u64)], except: Option<u32>) -> io::Result<Vec<Option<u32>>> {
+pub fn holders(files: &[(&str, u64)]) -> io::Result<Vec<Option<u32>>> {
     let mut found = vec![None; files.len()];
+    let (files, own) = (named(files), std::process::id());
     for entry in fs::read_dir("/proc")? {
         let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        if Some(pid) == except || found.iter().all(Option::is_some) {
+        // We are no client of our own, and have more of them open than anybody.
+        if pid == own {
             continue;
         }
-        match open_files(pid, files) {
+        match open_files(pid, &files) {
             Ok(open) => open.into_iter().for_each(|(file, _)| found[file] = found[file].or(Some(pid))),
             Err(error) if is_exhausted(&error) => return Err(error),
             // It has ended, or is not ours to look at.
@@ -329,14 +338,20 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("17");
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
-        let _both = fs::File::options().read(true).write(true).open(&path).unwrap();
+        let both_ends = fs::File::options().read(true).write(true).open(&path).unwrap();
         let _own = rustix::fs::open(&path, OWN | OFlags::CLOEXEC, rustix::fs::Mode::empty()).unwrap();
         let inode = std::os::unix::fs::MetadataExt::ino(&fs::metadata(&path).unwrap());
         let me = std::process::id();
         let both = Opened { reads: true, writes: true, nonblocking: false };
         assert_eq!(descriptors(me, "17", inode).unwrap(), [both]);
         assert_eq!(descriptors(me, "17", inode + 1).unwrap(), []);
-        assert!(holders(&[("17", inode)], None).unwrap()[0].is_some());
+        let mut other = std::process::Command::new("cat");
+        let mut other =
+            other.stdin(both_ends.try_clone().unwrap()).stdout(std::process::Stdio::null()).spawn().unwrap();
+        assert_eq!(holders(&[("16", inode), ("17", inode)]).unwrap(), [None, Some(other.id())]);
+        other.kill().unwrap();
+        other.wait().unwrap();
+        assert_eq!(holders(&[("17", inode)]).unwrap(), [None]);
         let _read = rustix::fs::open(&path, OFlags::RDONLY | OFlags::NONBLOCK, rustix::fs::Mode::empty()).unwrap();
         fs::remove_file(&path).unwrap();
         let read = Opened { reads: true, writes: false, nonblocking: true };
