@@ -5,7 +5,7 @@ use std::io;
 use crate::fuse::Reach;
 use crate::process::ProcessId;
 
-/// A lease, as long as these [`Endpoints`] live.
+/// A lease, as long as these [`Endpoints`](super::Endpoints) live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LeaseId(pub u64);
 
