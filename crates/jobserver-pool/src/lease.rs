@@ -117,7 +117,7 @@ impl Lease {
     pub fn wait(&mut self, waiting: impl Fn(usize), mut give_up: impl FnMut() -> bool) -> io::Result<bool> {
         self.lines.set_nonblocking()?;
         let start = Instant::now();
-        let mut besides = None;
+        let (mut besides, mut granted) = (None, None);
         while !self.granted || (self.open.pipes && self.pipes().is_none()) {
             if let Some(line) = self.lines.line()? {
                 match serde_json::from_slice(&line.text)? {
@@ -135,6 +135,10 @@ impl Lease {
             }
             if give_up() {
                 return Ok(false);
+            }
+            // What comes with the slot comes at once, or the server can't give it.
+            if self.granted && granted.get_or_insert_with(Instant::now).elapsed() > ANSWER {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "its pipes don't come"));
             }
         }
         Ok(true)

@@ -30,6 +30,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::event::epoll;
+use rustix::io::Errno;
 
 use crate::fuse::{Fuse, Reach};
 use crate::process::{self, Process};
@@ -140,7 +141,11 @@ impl Endpoints {
     // Not an iterator: it may be asked again after `None`.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> io::Result<Option<Event>> {
-        while self.events.is_empty() {
+        // A bound: who opens and closes without end must not keep us here; `has_more` tells of the rest.
+        for _ in 0..4 {
+            if !self.events.is_empty() {
+                break;
+            }
             self.turn()?;
             // Those whose returns are not looked at yet would wake nobody again.
             if self.stirred.is_empty() {
@@ -167,17 +172,25 @@ impl Endpoints {
     /// The kernel has no memory for it.
     pub fn hear(&mut self, what: Hearing) -> io::Result<()> {
         let Watch { news, takes } = &self.watch;
-        let was = std::mem::replace(&mut self.hearing, what);
+        let was = self.hearing;
         for (source, id, least) in [(news, NEWS, Hearing::Returns), (takes, TAKES, Hearing::All)] {
             match (was >= least, what >= least) {
+                // It may have been added before another one failed.
                 (false, true) => {
-                    epoll::add(&self.epoll, source.fd(), epoll::EventData::new_u64(id), epoll::EventFlags::IN)?
+                    match epoll::add(&self.epoll, source.fd(), epoll::EventData::new_u64(id), epoll::EventFlags::IN) {
+                        Ok(()) | Err(Errno::EXIST) => {}
+                        Err(error) => return Err(error.into()),
+                    }
                 }
                 // With an empty mask it would wake us in vain still, since inotify doesn't say why it wakes.
-                (true, false) => epoll::delete(&self.epoll, source.fd())?,
+                (true, false) => match epoll::delete(&self.epoll, source.fd()) {
+                    Ok(()) | Err(Errno::NOENT) => {}
+                    Err(error) => return Err(error.into()),
+                },
                 _ => {}
             }
         }
+        self.hearing = what;
         Ok(())
     }
 
@@ -316,15 +329,16 @@ impl Endpoints {
         kind: Kind,
         files: Vec<OwnedFd>,
     ) -> io::Result<(EndpointId, usize)> {
-        let process = Process::of(pid)?;
+        // Pipes are nobody's in particular: as long as the lease is open, they are.
+        let process = if kind == Kind::Pipes { None } else { Some(Process::of(pid)?) };
         let mut fifos = Vec::new();
         for file in files {
             let fifo = Fifo::adopt(file, self.new_number())?;
             self.watch.add(fifo.path(), fifo.number)?;
             fifos.push(fifo);
         }
-        let mut endpoint = Endpoint::new(lease, Some(process));
-        endpoint.inherited = true;
+        let mut endpoint = Endpoint::new(lease, process);
+        endpoint.inherited = kind != Kind::Pipes;
         let mut fifos = fifos.into_iter();
         endpoint.inn = fifos.next();
         endpoint.out = fifos.next();

@@ -1,5 +1,5 @@
 //! What the next server must know if this one is killed: how many tokens each client has, be they in its hands or lying in
-//! its FIFOs.
+//! its FIFOs; and which leases run, so that nobody gets a slot for one that never was.
 //!
 //! The FIFOs themselves tell what lies in them, and while there is no server only the clients and their runner move
 //! tokens, between the hands of a client and its own FIFOs. So the sum of both is all that has to be written down, when
@@ -13,6 +13,9 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+
+use super::{Engine, Lease};
+use crate::ledger::LeaseId;
 
 /// The name of the file in the pool's directory.
 const NAME: &str = "journal";
@@ -89,6 +92,37 @@ impl Journal {
     pub fn remove(directory: &Path) {
         let _ = fs::remove_file(directory.join(NAME));
     }
+}
+
+impl Engine {
+    pub(super) fn write_journal(&mut self) {
+        for client in std::mem::take(&mut self.touched) {
+            let sum = self.ledger().endpoint(client).map_or(0, |account| account.held() + account.offered());
+            let Some(known) = self.clients.get_mut(&client) else { continue };
+            if std::mem::replace(&mut known.written, sum) != sum {
+                let key = (known.number.0, self.endpoints.inode(known.number));
+                self.journal.write(key, sum);
+            }
+        }
+    }
+
+    /// Its command may run, or it is over.
+    pub(super) fn note_lease(&mut self, lease: LeaseId, runs: bool) {
+        if let Some(Lease { name, owner, .. }) = self.leases.get(&lease) {
+            self.journal.write(lease_key(name, owner.uid), runs.into());
+        }
+    }
+
+    /// Whether a lease of that name ran for that user when the earlier server was killed; true only once.
+    pub fn had_lease(&mut self, name: &str, uid: u32) -> bool {
+        self.found.sums.remove(&lease_key(name, uid)).is_some()
+    }
+}
+
+/// No endpoint has a number like that (FNV-1a, with the highest bit set).
+fn lease_key(name: &str, uid: u32) -> Key {
+    let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    (name.bytes().fold(0xcbf2_9ce4_8422_2325, mix) | 1 << 63, uid.into())
 }
 
 fn read(bytes: &[u8]) -> Found {

@@ -85,6 +85,7 @@ pub struct Engine {
 #[derive(Debug)]
 struct Lease {
     place: endpoint::LeaseId,
+    name: String,
     path: PathBuf,
     owner: Owner,
     since: SystemTime,
@@ -153,6 +154,11 @@ impl Engine {
         self.journal.stop(&self.directory);
     }
 
+    /// Whether clients that wait have a FIFO of their own for returns.
+    pub fn splits(&self) -> bool {
+        self.splits
+    }
+
     /// The accounts.
     pub fn ledger(&self) -> &Ledger {
         self.scheduler.ledger()
@@ -185,10 +191,13 @@ impl Engine {
         let path = self.endpoints.path(place).expect("the lease was opened a line above");
         let at_once = terms.inherited || terms.now;
         let lease = self.scheduler.open_lease(self.now(), terms);
-        self.leases.insert(lease, Lease { place, path, owner, since: SystemTime::now(), sharing: None });
+        self.leases.insert(
+            lease,
+            Lease { place, name: name.to_string(), path, owner, since: SystemTime::now(), sharing: None },
+        );
         self.places.insert(place, lease);
         if at_once {
-            self.notices.push_back(Notice::Granted(lease));
+            self.granted(lease);
         }
         Ok(lease)
     }
@@ -228,6 +237,10 @@ impl Engine {
         let gone = || io::Error::new(io::ErrorKind::NotFound, "the lease is gone");
         let place = self.leases.get(&lease).ok_or_else(gone)?.place;
         let (endpoint, lying) = self.endpoints.adopt(place, pid, kind, descriptors)?;
+        if lying > self.ledger().capacity() as usize {
+            self.endpoints.shut(endpoint);
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "more tokens lie there than the pool has slots"));
+        }
         let key = (number, self.endpoints.inode(endpoint));
         let sum = if server == self.found.server { self.found.sums.remove(&key) } else { None };
         let (result, events) = self.hear();
@@ -259,8 +272,9 @@ impl Engine {
     /// The lease's command is gone and nobody speaks for it any more. What is held stays counted until it is returned
     /// or its holders end.
     pub fn close_lease(&mut self, lease: LeaseId) {
-        if let Some(Lease { place, .. }) = self.leases.get(&lease) {
-            self.endpoints.close_lease(*place);
+        if let Some(&Lease { place, .. }) = self.leases.get(&lease) {
+            self.endpoints.close_lease(place);
+            self.note_lease(lease, false);
             self.scheduler.close_lease(self.now(), lease);
             self.sweep_after = SWEEP.0;
             self.sweep = Some(Instant::now());
@@ -319,17 +333,6 @@ impl Engine {
         (result, events)
     }
 
-    fn write_journal(&mut self) {
-        for client in std::mem::take(&mut self.touched) {
-            let sum = self.ledger().endpoint(client).map_or(0, |account| account.held() + account.offered());
-            let Some(known) = self.clients.get_mut(&client) else { continue };
-            if std::mem::replace(&mut known.written, sum) != sum {
-                let key = (known.number.0, self.endpoints.inode(known.number));
-                self.journal.write(key, sum);
-            }
-        }
-    }
-
     /// What has to be told, in the order in which it happened.
     pub fn notice(&mut self) -> Option<Notice> {
         self.notices.pop_front()
@@ -360,8 +363,13 @@ impl Engine {
                 self.touched.push(endpoint);
                 self.scheduler.withdrawn(self.now(), endpoint, got as u32);
             }
-            Action::Grant { lease } => self.notices.push_back(Notice::Granted(lease)),
+            Action::Grant { lease } => self.granted(lease),
         }
+    }
+
+    fn granted(&mut self, lease: LeaseId) {
+        self.note_lease(lease, true);
+        self.notices.push_back(Notice::Granted(lease));
     }
 
     fn is_closed(&self, lease: LeaseId) -> bool {

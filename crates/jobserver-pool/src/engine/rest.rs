@@ -28,7 +28,7 @@ impl Engine {
         if stir.asked {
             self.rest.settling = now + policy::SETTLING;
         }
-        let looked = self.rest.look.take_if(|look| *look <= now).is_some();
+        let looked = self.rest.look.take_if(|look| *look <= now || stir.asked).is_some();
         let free = self.ledger().free() > 0;
         let nap = if self.more || self.rest.settling > now || self.rest.look.is_some() || free {
             None

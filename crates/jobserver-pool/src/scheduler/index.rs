@@ -46,6 +46,7 @@ pub(super) struct Places {
 pub(super) struct User {
     /// The jobs that his leases run or may start at once.
     pub width: u64,
+    service: Service,
     leases: usize,
     /// Leases that wait for their first slot, in the order in which they came.
     pub line: BTreeMap<u64, LeaseId>,
@@ -83,6 +84,8 @@ pub(super) struct Spot {
     ripe: Option<Nanos>,
     asked: Option<Nanos>,
     resting: Option<Nanos>,
+    /// It has an offer, which it takes unheard, and what it returns then comes to us.
+    takes: bool,
 }
 
 fn move_in<T: Ord + Copy>(set: &mut BTreeSet<T>, old: Option<T>, new: Option<T>) {
@@ -112,6 +115,7 @@ impl Scheduler {
             spot.offering = Some((held + offered, station.served, endpoint));
             spot.ripe = Some(station.ripe_at);
             spot.asked = class.asks().then_some(station.offered_at);
+            spot.takes = !station.kind.in_place();
             if class == Class::Keen && station.proven && offered < DEPTH {
                 spot.hungry = Some((Class::More, (held + offered, station.served, endpoint)));
             }
@@ -143,7 +147,8 @@ impl Scheduler {
         move_in(&mut share.ripe, at(old.ripe), at(new.ripe));
         move_in(&mut share.resting, at(old.resting), at(new.resting));
         let places = &mut self.places;
-        let wants = |spot: Spot| spot.hungry.filter(|hungry| EMPTY.contains(&hungry.0)).map(|_| endpoint);
+        let is_empty = |spot: Spot| spot.hungry.is_some_and(|hungry| EMPTY.contains(&hungry.0));
+        let wants = |spot: Spot| (spot.takes || is_empty(spot)).then_some(endpoint);
         move_in(&mut places.wanting, wants(old), wants(new));
         move_in(&mut places.ripe, at(old.ripe), at(new.ripe));
         move_in(&mut places.asked, at(old.asked), at(new.asked));
@@ -178,6 +183,7 @@ impl Scheduler {
             if width != share.width {
                 share.service.change(self.now, width, terms.weight);
                 user.width = user.width + u64::from(width) - u64::from(share.width);
+                user.service.change(self.now, u32::try_from(user.width).unwrap_or(u32::MAX), 1);
                 share.width = width;
             }
             let floor = if account.stage() == Stage::Ended { 0 } else { terms.floor };
@@ -211,6 +217,12 @@ impl Scheduler {
     }
 }
 
+impl User {
+    fn place(&self, id: u32, width: u64, rank: Rank) -> Place {
+        Place::new(id, width, self.service.value(), rank)
+    }
+}
+
 impl Places {
     /// Whether any lease below its cap has an endpoint of this class that may get an offer.
     pub fn is_hungry(&self, class: Class) -> bool {
@@ -220,14 +232,14 @@ impl Places {
     /// The lease that has least, of those with an endpoint of this class that may get an offer.
     pub fn poorest(&self, class: Class) -> Option<Place> {
         let first =
-            |(&id, user): (&u32, &User)| Some(Place::new(id, user.width, *user.hungry[class as usize].first()?));
+            |(&id, user): (&u32, &User)| Some(user.place(id, user.width, *user.hungry[class as usize].first()?));
         self.users.iter().filter_map(first).min()
     }
 
     /// The lease that has most, of those with an offer lying, with one less.
     pub fn richest(&self) -> Option<Place> {
         let last =
-            |(&id, user): (&u32, &User)| Some(Place::new(id, user.width.saturating_sub(1), *user.offering.last()?));
+            |(&id, user): (&u32, &User)| Some(user.place(id, user.width.saturating_sub(1), *user.offering.last()?));
         self.users.iter().filter_map(last).max()
     }
 

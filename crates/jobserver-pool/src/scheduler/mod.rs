@@ -230,6 +230,8 @@ impl Scheduler {
         self.ledger.withdraw(endpoint, count);
         if let Some(station) = self.stations.get_mut(endpoint) {
             station.missed(self.now, self.typical_job.get());
+            // Or whoever rests would be roused at once for the slot that is still free.
+            self.slack = None;
             self.refresh(endpoint);
         }
     }

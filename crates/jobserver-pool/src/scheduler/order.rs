@@ -37,19 +37,25 @@ pub(super) struct Place {
     above_floor: bool,
     /// What its user has.
     width: u64,
+    /// What its user had lately.
+    service: u64,
     pub rank: Rank,
     user: u32,
 }
 
 impl Place {
-    pub fn new(user: u32, width: u64, rank: Rank) -> Self {
-        Self { above_floor: rank.above_floor, width, rank, user }
+    pub fn new(user: u32, width: u64, service: u64, rank: Rank) -> Self {
+        Self { above_floor: rank.above_floor, width, service, rank, user }
     }
 
-    /// How this place is to that of a lease that would give up a slot, by all but what both had lately.
+    /// How this place is to that of a lease that would give up a slot, by all but what both had lately. Between users a tie
+    /// moves nothing: their leases have nothing in common that could be compared.
     pub fn level(&self, richer: &Place) -> Ordering {
-        let users = if self.user == richer.user { Ordering::Equal } else { self.width.cmp(&richer.width) };
-        self.above_floor.cmp(&richer.above_floor).then(users).then(self.rank.level.cmp(&richer.rank.level))
+        let floors = self.above_floor.cmp(&richer.above_floor);
+        if self.user == richer.user {
+            return floors.then(self.rank.level.cmp(&richer.rank.level));
+        }
+        floors.then(self.width.cmp(&richer.width)).then(Ordering::Greater)
     }
 }
 

@@ -191,6 +191,11 @@ impl Server {
             _ => new,
         };
         let (uid, pid) = (peer.uid, peer.pid);
+        // One that nobody knows of waits like any other, whoever says that it runs.
+        let is_known = path.is_none()
+            || self.engine.had_lease(&place, uid)
+            || (self.engine.style_name() != "tracked" && self.is_master(uid));
+        let now = now && is_known;
         let verb = if path.is_some() { "goes on" } else { "is opened" };
         log::info!("user {uid}: lease {place} {verb} for process {pid}: {name:?}, {command:?}");
         let mut terms = Terms::new(name);
@@ -203,6 +208,10 @@ impl Server {
             Ok(lease) => lease,
             Err(error) => return Some(refusal(format!("no lease can be opened: {error}"))),
         };
+        if pipes && !self.engine.splits() {
+            self.engine.close_lease(lease);
+            return Some(refusal("this pool is of one command: it has no pipes for make before 4.4"));
+        }
         // One that goes on brings its own.
         if let Some(error) = (pipes && path.is_none()).then(|| self.engine.open_pipes(lease).err()).flatten() {
             self.engine.close_lease(lease);
@@ -253,6 +262,7 @@ impl Server {
         };
         // What it holds is counted against its own user only.
         match process::about(pid) {
+            _ if kind == Kind::Pipes => {}
             Ok(about) if about.uid == uid || uid == 0 => {}
             Ok(_) => return refusal(format!("process {pid} belongs to another user")),
             Err(error) => return refusal(format!("process {pid} can't be looked at: {error}")),
