@@ -82,7 +82,7 @@ enum Chore {
     Soak(soak::Options),
     /// Run every real client in one served pool, alone and in pairs.
     PoolClients {
-        /// Also gcc 14's `-flto=jobserver`, in a Debian 13 of its own: needs root.
+        /// All pairs; and gcc 14's `-flto=jobserver`, in a Debian 13 of its own, which needs root.
         #[arg(long)]
         all: bool,
     },

@@ -1,7 +1,7 @@
 //! `cargo xtask pool-clients`: every real client in one served pool of six slots, alone and in pairs.
 //!
 //! The clients are unchanged: make 4.4.1 and 4.3, ninja, cargo with rustc and `cc`, jobslot, two in Python, and with
-//! `--all` gcc 14's `-flto=jobserver`. A build has to come to the right result, its jobs are counted from outside
+//! `--all` gcc 14's `-flto=jobserver`; all pairs are for `--all` too, else those of make, ninja and jobslot. A build has to come to the right result, its jobs are counted from outside
 //! ([`testkit::spans`]), and after each round every slot is free, with no byte too many and none that had to be fetched
 //! from the dead. Alone, the first jobs wait until as many run as the client can have: no limit is shown by a build
 //! that never reached it. In pairs, the first jobs of each build wait for the other's. One server goes through all
@@ -47,8 +47,8 @@ pub(crate) fn run(context: &Context, all: bool) -> Result<()> {
         alone(&tools, &served, kind, "first").with_context(|| format!("{} alone", kind.name()))?;
     }
     alone(&tools, &served, Kind::Cargo, "second").context("cargo with the library alone")?;
-    // It would be make once more.
-    kinds.retain(|kind| *kind != Kind::KeepGoing);
+    // It would be make once more; and who takes a second to begin is paired with `--all` alone.
+    kinds.retain(|kind| *kind != Kind::KeepGoing && (all || kind.begins_at_once()));
     for (index, &first) in kinds.iter().enumerate() {
         for &second in &kinds[index..] {
             let names = || format!("{} and {} at once", first.name(), second.name());

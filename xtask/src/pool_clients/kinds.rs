@@ -60,6 +60,11 @@ impl Kind {
         Kind::Lto,
     ];
 
+    /// Neither cargo with its compiler nor an interpreter: a pair of these takes a second.
+    pub(super) fn begins_at_once(self) -> bool {
+        matches!(self, Kind::Make | Kind::Recursive | Kind::OldMake | Kind::Ninja | Kind::Jobslot)
+    }
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Kind::Make => "make 4.4.1",
