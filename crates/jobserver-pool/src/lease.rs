@@ -342,7 +342,7 @@ impl Lease {
         for (&endpoint, kept) in &self.clients {
             let (pid, kind) = match (kept.pid, kept.kind) {
                 (Some(pid), Some(kind)) => (pid, kind),
-                // The command has inherited it.
+                // Nobody's in particular: the pid only fills its field.
                 (None, Some(Kind::Pipes)) => (pid, Kind::Pipes),
                 // A path that no other server serves.
                 _ => continue,

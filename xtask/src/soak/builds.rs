@@ -20,7 +20,7 @@ pub(super) enum Kind {
     KeepGoing,
     /// Three deep.
     Recursive,
-    /// 4.3, by a pipe of its runner.
+    /// 4.3, by the two pipes of its lease.
     OldMake,
     Ninja,
     /// With build scripts.
