@@ -69,6 +69,7 @@ fn serve(args: &cli::Serve) -> io::Result<()> {
     if is_root {
         restrict(&mut server)?;
     }
+    server.publish()?;
     log::info!("{slots} slots are served from {}, style {}", directory.display(), server.engine().style_name());
     notify(&[NotifyState::Ready, NotifyState::Status(&format!("{slots} slots"))]);
     let result = server.serve(stopped.as_fd());

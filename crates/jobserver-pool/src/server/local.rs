@@ -12,7 +12,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::thread::{Builder, JoinHandle};
 
-use super::Server;
+use super::{Server, UNNAMED};
 use crate::control::{Status, SOCKET};
 use crate::endpoint::{self, Style};
 use crate::failed::failed;
@@ -37,7 +37,11 @@ impl Local {
         sweep(parent);
         let name = format!("{PREFIX}{}-{:08x}", std::process::id(), chance()?);
         let directory = parent.join(name);
-        let mut server = match Server::start(&directory, style, capacity, tell) {
+        let opened = Server::start(&directory, style, capacity, tell).and_then(|mut server| {
+            server.publish()?;
+            Ok(server)
+        });
+        let mut server = match opened {
             Ok(server) => server,
             Err(error) => {
                 let _ = fs::remove_dir(&directory);
@@ -93,7 +97,9 @@ fn sweep(parent: &Path) {
             entry.file_name().to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next()?.parse().ok());
         let is_orphan = maker.is_some_and(|pid: u32| !Path::new("/proc").join(pid.to_string()).exists());
         if is_ours && is_orphan && endpoint::clear(&entry.path()).is_ok() {
-            let _ = fs::remove_file(entry.path().join(SOCKET));
+            for socket in [SOCKET, UNNAMED] {
+                let _ = fs::remove_file(entry.path().join(socket));
+            }
             let _ = fs::remove_dir(entry.path());
         }
     }

@@ -48,6 +48,9 @@ pub struct Server {
     tell: fn(&str),
 }
 
+/// What the socket is called until whoever may not connect can't.
+pub(super) const UNNAMED: &str = "socket.new";
+
 /// Which descriptor epoll speaks of; from [`PEERS`] on, two for each peer: its socket and its command.
 const ENGINE: u64 = 0;
 const LISTENER: u64 = 1;
@@ -55,8 +58,8 @@ const STOP: u64 = 2;
 const PEERS: u64 = 4;
 
 impl Server {
-    /// Serves `capacity` slots from a directory, which is made if it is missing. `tell` is called with what a person
-    /// should know, each once.
+    /// A pool of `capacity` slots in a directory, which is made if it is missing; nobody finds it before
+    /// [`publish`](Server::publish). `tell` is called with what a person should know, each once.
     ///
     /// # Errors
     /// As [`Engine::start`]; the socket can't be made.
@@ -69,12 +72,16 @@ impl Server {
             let text = format!("{} is no socket: a pool needs a directory of its own", socket.display());
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
         }
-        match fs::remove_file(&socket) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(failed(error, "can't remove", &socket))
+        let unnamed = directory.join(UNNAMED);
+        for left in [&socket, &unnamed] {
+            match fs::remove_file(left) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed(error, "can't remove", left))
+                }
+                _ => {}
             }
-            _ => {}
         }
+        let socket = unnamed;
         let listener = UnixListener::bind(&socket).map_err(|error| failed(error, "can't make", &socket))?;
         listener.set_nonblocking(true)?;
         let mode = if reach == Reach::Everyone { 0o666 } else { 0o600 };
@@ -95,6 +102,17 @@ impl Server {
             spare: File::open("/dev/null").ok(),
             tell,
         })
+    }
+
+    /// Gives the socket its name: from now on whoever may connect is let in, and nobody else ever was.
+    ///
+    /// # Errors
+    /// It can't be renamed.
+    pub fn publish(&mut self) -> io::Result<()> {
+        let socket = self.socket.with_file_name(SOCKET);
+        fs::rename(&self.socket, &socket).map_err(|error| failed(error, "can't make", &socket))?;
+        self.socket = socket;
+        Ok(())
     }
 
     /// As [`Engine::never_split`].

@@ -41,7 +41,7 @@ pub(super) struct Peer {
 }
 
 impl Server {
-    /// Leaves the socket to root and to members of `group`. To be called before [`serve`](Server::serve).
+    /// Leaves the socket to root and to members of `group`. To be called before [`publish`](Server::publish).
     ///
     /// # Errors
     /// The socket can't be given to the group: then it is left to root alone.
@@ -50,8 +50,6 @@ impl Server {
         fs::set_permissions(&self.socket, Permissions::from_mode(0o600))?;
         std::os::unix::fs::chown(&self.socket, None, Some(group))?;
         fs::set_permissions(&self.socket, Permissions::from_mode(0o660))?;
-        // Who was let in before this.
-        while self.listener.accept().is_ok() {}
         Ok(())
     }
 
