@@ -16,7 +16,7 @@ use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::process::{pidfd_open, Pid, PidfdFlags};
 
-use crate::control::{Lines, Open, Reply, Request, Status, SOCKET};
+use crate::control::{Lines, Open, Reply, Request, Set, Status, SOCKET};
 use crate::endpoint::Kind;
 use crate::failed::failed;
 
@@ -207,18 +207,18 @@ pub fn status(directory: &Path) -> io::Result<Status> {
     let mut lines = connect(directory)?;
     lines.send(&Request::Status, Vec::new())?;
     match read(&mut lines)?.0 {
-        Reply::Status(status) => Ok(status),
+        Reply::Status(status) => Ok(*status),
         other => Err(unexpected(other)),
     }
 }
 
-/// Another number of slots for the pool that is served from `directory`.
+/// Another width, of the pool that is served from `directory` or of leases in it.
 ///
 /// # Errors
 /// Nobody serves there; the server refuses, and says why.
-pub fn set_capacity(directory: &Path, capacity: u32) -> io::Result<()> {
+pub fn set(directory: &Path, set: Set) -> io::Result<()> {
     let mut lines = connect(directory)?;
-    lines.send(&Request::Set { capacity }, Vec::new())?;
+    lines.send(&Request::Set(set), Vec::new())?;
     match read(&mut lines)?.0 {
         Reply::Done => Ok(()),
         other => Err(unexpected(other)),

@@ -1,6 +1,8 @@
 //! The pool of job slots.
 
 #[cfg(target_os = "linux")]
+pub mod admission;
+#[cfg(target_os = "linux")]
 pub mod control;
 #[cfg(target_os = "linux")]
 pub mod endpoint;

@@ -6,8 +6,10 @@
 #[path = "ledger_world/mod.rs"]
 mod world;
 
+use jobserver_pool::ledger::{EndpointId, LeaseId};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
+use testkit::chance::Chance;
 use world::World;
 
 const CASES: u32 = 40_000;
@@ -66,4 +68,57 @@ fn a_new_user_does_not_stand_in_line_behind_all_leases_of_another() {
     assert_eq!(many.iter().filter(|&&lease| world.held_by(lease) == 1).count(), 2);
     world.close(many[0]);
     assert_eq!((world.held_by(other), world.held_by(many[2])), (1, 0));
+}
+
+#[test]
+fn the_slot_that_two_users_cannot_divide_is_each_ones_in_turn() {
+    for (capacity, builds) in [(5, 1), (5, 2), (9, 3), (9, 4)] {
+        let mut world = World::new(capacity);
+        let leases: Vec<_> = (0..=builds).map(|i| world.open_of(if i < builds { 1 } else { 2 })).collect();
+        let clients: Vec<_> = leases.iter().map(|&lease| world.open_waiting(lease)).collect();
+        let (mut jobs, mut chance, mut more) = (Vec::new(), Chance(7), [0, 0]);
+        for now in 0..40_000 {
+            while let Some(over) = jobs.iter().position(|&(until, _)| until <= now) {
+                world.give_back(jobs.swap_remove(over).1);
+            }
+            // All have more work than there are slots.
+            while let Some(&client) = clients.iter().find(|&&client| world.lies_at(client) > 0) {
+                for _ in 0..world.lies_at(client) {
+                    jobs.push((now + 10 + chance.below(20), client));
+                }
+                world.take_all(client);
+            }
+            let mut had = [0, 0];
+            leases.iter().enumerate().for_each(|(i, &lease)| had[usize::from(i == builds)] += world.held_by(lease));
+            more[0] += u32::from(had[0] > had[1]);
+            more[1] += u32::from(had[1] > had[0]);
+            world.pass(1);
+        }
+        assert!(more.iter().all(|&time| time > 16_000), "{capacity} slots, {builds} builds to one: {more:?}");
+    }
+}
+
+#[test]
+fn the_pool_looks_away_only_where_what_is_taken_comes_back_to_the_same_place() {
+    let offered = |open: fn(&mut World, LeaseId) -> EndpointId| {
+        let mut world = World::new(2);
+        let lease = world.open_of(1);
+        let client = open(&mut world, lease);
+        world.rest_until(|world| world.lies_at(client) > 0);
+        (world, lease, client)
+    };
+    // It may return the token, and take it again: nobody else would have had it.
+    let (mut world, lease, _) = offered(World::open_non_waiting);
+    assert!(world.is_calm());
+    // Until there is somebody who would.
+    world.open_waiting(lease);
+    assert!(!world.is_calm());
+    // What this one takes and returns, only the pool can give again.
+    let (mut world, lease, client) = offered(World::open_waiting);
+    assert!(!world.is_calm());
+    world.take_all(client);
+    assert!(!world.is_calm(), "it is hungry");
+    world.give_back(client);
+    assert!(!world.is_calm());
+    world.close(lease);
 }

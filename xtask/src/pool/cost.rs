@@ -12,10 +12,12 @@ use serde_json::json;
 use super::builds;
 use super::processes::{spend, Spent};
 use super::row::{lane, median, quantile, ratios, Row};
-use super::stage::{quiet, Stage};
+use super::stage::{quiet, Served, Stage};
 
-const LANES: [&str; 4] = ["make -j4", "make -j4 again", "run --style fifo", "run --style tracked"];
+const LANES: [&str; 5] =
+    ["make -j4", "make -j4 again", "run --style fifo", "run --style tracked", "run in a served pool"];
 const TRACKED: usize = 3;
+const SERVED: usize = 4;
 
 pub(crate) fn measure(stage: &Stage, quick: bool) -> Result<Vec<Row>> {
     let rounds = if quick { 3 } else { 9 };
@@ -26,13 +28,14 @@ pub(crate) fn measure(stage: &Stage, quick: bool) -> Result<Vec<Row>> {
 }
 
 fn of(stage: &Stage, build: &str, dir: &Path, rounds: usize) -> Result<Vec<Row>> {
+    let served = Served::start(stage, 4)?;
     let mut walls = Vec::new();
     let mut tracked = Vec::new();
     for round in 0..rounds {
         let mut times = vec![0.0; LANES.len()];
         for turn in 0..LANES.len() {
             let lane = (round + turn) % LANES.len();
-            let spent = spend(command(stage, lane).current_dir(dir))?;
+            let spent = spend(command(stage, &served, lane).current_dir(dir))?;
             times[lane] = spent.wall;
             if lane == TRACKED {
                 tracked.push(spent);
@@ -40,21 +43,27 @@ fn of(stage: &Stage, build: &str, dir: &Path, rounds: usize) -> Result<Vec<Row>>
         }
         walls.push(times);
     }
+    served.finish()?;
     let mut rows = Vec::new();
     for (number, name) in LANES.iter().enumerate().skip(1) {
-        let most = (number == TRACKED).then_some(1.03);
+        let most = (number >= TRACKED).then_some(1.03);
         rows.push(compared(&format!("{build}: {name}"), &walls, number, most));
     }
     rows.extend(server(build, &tracked));
     Ok(rows)
 }
 
-fn command(stage: &Stage, lane: usize) -> Command {
+fn command(stage: &Stage, served: &Served, lane: usize) -> Command {
     let style = match lane {
         0 | 1 => {
             let mut make = quiet(&stage.make);
             make.args(["-s", "-j4"]);
             return make;
+        }
+        SERVED => {
+            let mut run = served.run();
+            run.arg(&stage.make).arg("-s");
+            return run;
         }
         TRACKED => "tracked",
         _ => "fifo",

@@ -54,11 +54,23 @@ pub enum Request {
     },
     /// How the pool stands: [`Reply::Status`].
     Status,
-    /// Another number of slots; only for who runs the server: [`Reply::Done`].
-    Set {
-        /// Slots.
-        capacity: u32,
-    },
+    /// Another width, of the pool or of leases: [`Reply::Done`], or an error and nothing is changed.
+    Set(Set),
+}
+
+/// What is to change; what is not given stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+#[serde(default)]
+pub struct Set {
+    /// The slots of the pool; only for root and for who runs the server.
+    pub capacity: Option<u32>,
+    /// The leases whose `name` or `pid` this is; only for their user, root, and who runs the server.
+    pub lease: Option<String>,
+    /// With `lease`: never more jobs at once than this; 0: no limit.
+    pub cap: Option<u32>,
+    /// With `lease`: its share in relation to the weights of the others.
+    pub weight: Option<u32>,
 }
 
 /// What a lease is to be.
@@ -142,7 +154,7 @@ pub enum Reply {
         endpoint: u64,
     },
     /// The answer to [`Request::Status`].
-    Status(Status),
+    Status(Box<Status>),
     /// It was done.
     Done,
     /// It can't be done, and why.
@@ -152,7 +164,7 @@ pub enum Reply {
     },
 }
 
-/// The pool at one moment. `capacity + owed = free + offered + held`, over all leases, also those not shown.
+/// The pool at one moment. `in_force + owed = free + offered + held`, over all leases, also those not shown.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Status {
@@ -162,8 +174,18 @@ pub struct Status {
     pub style: String,
     /// The slots that were set.
     pub capacity: u32,
-    /// The slots that may be used now.
+    /// The slots that may be used now: fewer than `capacity` where the machine is short of something.
     pub in_force: u32,
+    /// What decides `in_force`: `person` (it is what was set), `load` or `memory`.
+    #[serde(default)]
+    pub decided_by: String,
+    /// What becomes of a token whose holder is killed: `tracked` (it comes back at once) or `session` (when its build
+    /// ends).
+    #[serde(default)]
+    pub guarantee: String,
+    /// When the server started, in seconds since 1970.
+    #[serde(default)]
+    pub since: f64,
     /// Nobody's.
     pub free: u32,
     /// Lying where a client may take them.
@@ -177,8 +199,28 @@ pub struct Status {
     pub recovered: u64,
     /// Bytes that were returned and that nobody held.
     pub strays: u64,
+    /// Leases that wait for their first slot, and clients that seem to wait for a token.
+    #[serde(default)]
+    pub waiting: u32,
+    /// How long those waited that have what they waited for.
+    #[serde(default)]
+    pub waits: Waits,
     /// In the order in which they were opened. A user sees their own; root, and who runs the server, sees all.
     pub leases: Vec<LeaseStatus>,
+}
+
+/// A histogram of waits: for the first slot of a lease, and for a token. The latter is an estimate: that a client waits
+/// can't be seen; one that takes what it is offered at once has waited since it had nothing to take.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+#[serde(default)]
+pub struct Waits {
+    /// The upper bounds of the first classes, in seconds; the last class has none.
+    pub bounds: Vec<f64>,
+    /// How many waits fell into each class: one number more than there are bounds.
+    pub counts: Vec<u64>,
+    /// All waits together, in seconds.
+    pub sum: f64,
 }
 
 /// One lease.
@@ -211,6 +253,13 @@ pub struct LeaseStatus {
     pub held: u32,
     /// Slots that lie at its clients.
     pub offered: u32,
+    /// The most that it has held at once.
+    #[serde(default)]
+    pub peak: u32,
+    /// How long its command waited for its first slot, and its clients for tokens, added up over all of them; in seconds,
+    /// estimated as in [`Waits`].
+    #[serde(default)]
+    pub waited: f64,
     /// Why some of its processes share one endpoint, so that a token which one of them loses comes back only when the
     /// lease ends; null: each has its own.
     #[serde(default)]

@@ -9,6 +9,7 @@ mod happen;
 mod journal;
 mod look;
 mod rest;
+mod width;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -16,6 +17,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::admission::Shortage;
 use crate::endpoint::{self, Endpoints, Event, Style};
 use crate::ledger::{EndpointId, LeaseId, Ledger, Terms};
 use crate::scheduler::{Action, Nanos, Scheduler};
@@ -62,7 +64,11 @@ pub struct Engine {
     splits: bool,
     /// A turn was ended before all was done.
     more: bool,
+    set: u32,
+    /// How many of these slots are allowed, for want of what.
+    allowed: Option<(u32, Shortage)>,
     start: Instant,
+    since: SystemTime,
     rest: Rest,
     leases: HashMap<LeaseId, Lease>,
     places: HashMap<endpoint::LeaseId, LeaseId>,
@@ -128,7 +134,10 @@ impl Engine {
             style,
             splits: true,
             more: false,
+            set: capacity,
+            allowed: None,
             start: Instant::now(),
+            since: SystemTime::now(),
             rest: Rest::default(),
             leases: HashMap::new(),
             places: HashMap::new(),
@@ -237,7 +246,7 @@ impl Engine {
         let gone = || io::Error::new(io::ErrorKind::NotFound, "the lease is gone");
         let place = self.leases.get(&lease).ok_or_else(gone)?.place;
         let (endpoint, lying) = self.endpoints.adopt(place, pid, kind, descriptors)?;
-        if lying > self.ledger().capacity() as usize {
+        if lying > self.set as usize {
             self.endpoints.shut(endpoint);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "more tokens lie there than the pool has slots"));
         }
@@ -280,11 +289,6 @@ impl Engine {
             self.sweep = Some(Instant::now());
             self.forget_lease(lease);
         }
-    }
-
-    /// Another number of slots; those above are taken back as they come.
-    pub fn resize(&mut self, capacity: u32) {
-        self.scheduler.resize(self.now(), capacity);
     }
 
     /// Does all there is to do, and never blocks.

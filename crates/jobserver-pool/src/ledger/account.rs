@@ -58,6 +58,7 @@ pub struct LeaseAccount {
     pub(super) implicit: u32,
     pub(super) held: u32,
     pub(super) offered: u32,
+    pub(super) peak: u32,
     pub(super) endpoints: u32,
     /// Endpoints that hold something, by how much: the last one pays for a byte nobody else accounts for.
     pub(super) holders: BTreeSet<(u32, EndpointId)>,
@@ -72,6 +73,7 @@ impl LeaseAccount {
             implicit: 0,
             held: 0,
             offered: 0,
+            peak: 0,
             endpoints: 0,
             holders: BTreeSet::new(),
         }
@@ -95,6 +97,15 @@ impl LeaseAccount {
     /// Tokens that lie at its endpoints unread.
     pub fn offered(&self) -> u32 {
         self.offered
+    }
+
+    /// The most that it has held at once.
+    pub fn peak(&self) -> u32 {
+        self.peak
+    }
+
+    pub(super) fn note_peak(&mut self) {
+        self.peak = self.peak.max(self.held());
     }
 
     /// Tokens at its endpoints, read and unread.

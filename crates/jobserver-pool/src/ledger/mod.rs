@@ -125,6 +125,7 @@ impl Ledger {
         } else if now {
             self.leases[lease].stage = Stage::Running;
             self.leases[lease].implicit = 1;
+            self.leases[lease].note_peak();
             self.hold(1);
         }
         lease
@@ -136,6 +137,7 @@ impl Ledger {
             Some(account) if account.stage == Stage::Waiting && self.free > 0 => {
                 account.stage = Stage::Running;
                 account.implicit = 1;
+                account.note_peak();
                 self.hold(1);
                 true
             }
@@ -152,6 +154,15 @@ impl Ledger {
             self.release(implicit);
             self.forget_if_empty(lease);
         }
+    }
+
+    /// Another cap, another weight; what the lease has already, it keeps until it comes back. Answers whether there is
+    /// such a lease.
+    pub fn set_terms(&mut self, lease: LeaseId, cap: Option<u32>, weight: Option<u32>) -> bool {
+        let Some(account) = self.leases.get_mut(lease) else { return false };
+        account.terms.cap = cap.unwrap_or(account.terms.cap);
+        account.terms.weight = weight.unwrap_or(account.terms.weight);
+        true
     }
 
     /// Nobody speaks for the lease any more. Its account stays until its last endpoint is closed.
@@ -341,5 +352,6 @@ impl Ledger {
         if account.held > 0 {
             lease.holders.insert((account.held, endpoint));
         }
+        lease.note_peak();
     }
 }

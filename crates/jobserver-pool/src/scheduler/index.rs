@@ -37,6 +37,10 @@ pub(super) struct Places {
     pub asked: BTreeSet<(Nanos, EndpointId)>,
     /// Endpoints that rest, by when that ends.
     pub resting: BTreeSet<(Nanos, EndpointId)>,
+    /// Leases above their cap, which was lowered.
+    pub over: BTreeSet<LeaseId>,
+    /// Those of them that have an offer lying.
+    pub excess: BTreeSet<LeaseId>,
     /// Leases below their cap with an endpoint that rests, by when the first one's rest ends.
     pub rests: BTreeSet<(Nanos, LeaseId)>,
 }
@@ -65,6 +69,10 @@ pub(super) struct Share {
     pub ripe: BTreeSet<(Nanos, EndpointId)>,
     pub resting: BTreeSet<(Nanos, EndpointId)>,
     pub place_in_line: Option<u64>,
+    /// When it was opened.
+    pub opened: Nanos,
+    /// How long it waited for its first slot, and its clients for tokens.
+    pub waited: Nanos,
     user: u32,
     width: u32,
     service: Service,
@@ -74,6 +82,8 @@ pub(super) struct Share {
     in_unfair: [Option<LeaseId>; 3],
     in_stuck: Option<(Nanos, LeaseId)>,
     in_rests: Option<(Nanos, LeaseId)>,
+    in_over: Option<LeaseId>,
+    in_excess: Option<LeaseId>,
 }
 
 /// Where an endpoint stands.
@@ -157,7 +167,7 @@ impl Scheduler {
 
     /// A lease begins.
     pub(super) fn enter(&mut self, lease: LeaseId, user: u32) {
-        self.shares.insert(lease, Share { user, ..Share::default() });
+        self.shares.insert(lease, Share { user, opened: self.now, ..Share::default() });
         self.places.users.entry(user).or_default().leases += 1;
     }
 
@@ -171,12 +181,19 @@ impl Scheduler {
         }
     }
 
+    /// The weight of a lease is another one: what it has counts by that from now on.
+    pub(super) fn reweigh(&mut self, lease: LeaseId) {
+        if let (Some(share), Some(account)) = (self.shares.get_mut(lease), self.ledger.lease(lease)) {
+            share.service.change(self.now, share.width, account.terms().weight);
+        }
+    }
+
     /// Computes anew where a lease stands among the others.
     pub(super) fn refresh_lease(&mut self, lease: LeaseId) {
         let Some(share) = self.shares.get_mut(lease) else { return };
         let Some(user) = self.places.users.get_mut(&share.user) else { return };
         let (mut hungry, mut asks, mut offering, mut unfair) = ([None; 4], None, None, [None; 3]);
-        let (mut stuck, mut rests) = (None, None);
+        let (mut stuck, mut rests, mut over, mut excess) = (None, None, None, None);
         let account = self.ledger.lease(lease);
         if let Some(account) = account {
             let (width, terms) = (account.width(), account.terms());
@@ -197,6 +214,8 @@ impl Scheduler {
             let waits = EMPTY.iter().any(|&class| !share.hungry[class as usize].is_empty());
             rests = share.resting.first().filter(|_| !capped).map(|rest| (rest.0, lease));
             stuck = share.ripe.first().filter(|_| capped && waits).map(|ripe| (ripe.0 + TURN, lease));
+            over = (width > terms.cap).then_some(lease);
+            excess = over.filter(|_| !share.offering.is_empty());
         }
         for (class, new) in hungry.into_iter().enumerate() {
             move_in(&mut user.hungry[class], share.in_hungry[class], new);
@@ -209,8 +228,11 @@ impl Scheduler {
         }
         move_in(&mut places.stuck, share.in_stuck, stuck);
         move_in(&mut places.rests, share.in_rests, rests);
+        move_in(&mut places.over, share.in_over, over);
+        move_in(&mut places.excess, share.in_excess, excess);
         (share.in_hungry, share.in_asks, share.in_offering) = (hungry, asks, offering);
         (share.in_unfair, share.in_stuck, share.in_rests) = (unfair, stuck, rests);
+        (share.in_over, share.in_excess) = (over, excess);
         if account.is_none() {
             self.leave(lease);
         }

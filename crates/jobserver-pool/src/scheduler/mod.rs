@@ -18,6 +18,7 @@ mod order;
 mod pick;
 pub mod policy;
 mod station;
+mod waits;
 
 use slotmap::SecondaryMap;
 
@@ -26,6 +27,7 @@ use index::{Places, Share, Spot};
 pub use pick::Action;
 pub use station::Kind;
 use station::{Average, Station};
+pub use waits::Waits;
 
 /// Nanoseconds since the server's start.
 pub type Nanos = u64;
@@ -55,6 +57,7 @@ pub struct Scheduler {
     /// When an offer last moved from one client that may be idle to another.
     turned: Nanos,
     typical_job: Average,
+    waits: Waits,
 }
 
 /// Events.
@@ -74,6 +77,7 @@ impl Scheduler {
             ask_remote: 0,
             turned: 0,
             typical_job: Average::default(),
+            waits: Waits::default(),
         }
     }
 
@@ -174,9 +178,15 @@ impl Scheduler {
         station.quicker = false;
         if taken > 0 {
             let held = self.ledger.endpoint(endpoint).map_or(0, |account| account.held());
+            let waited = station.waited(now, self.typical_job.get());
             station.took(now, held);
             self.ledger.taken(endpoint, taken);
+            if self.ledger.endpoint(endpoint).is_some_and(|account| account.offered() == 0) {
+                station.empty_since = now;
+            }
+            self.note_wait(endpoint, waited);
         }
+        let Some(station) = self.stations.get_mut(endpoint) else { return Returned::default() };
         let mut answer = Returned::default();
         if returned > 0 {
             let account = self.ledger.endpoint(endpoint);
@@ -214,6 +224,7 @@ impl Scheduler {
         if let Some(station) = self.stations.get_mut(endpoint) {
             station.quicker = got < recall.count;
             let empty = self.ledger.endpoint(endpoint).is_some_and(|account| account.offered() == 0);
+            station.empty_since = if empty { self.now } else { station.empty_since };
             let vain = (got > 0 && empty).then(|| station.withdrawn(self.now, self.typical_job.get())).flatten();
             if let Some(vain) = vain.filter(|_| station.kind == Kind::NonWaiting) {
                 let slots = Nanos::from(self.ledger.capacity().max(1));
@@ -259,6 +270,16 @@ impl Scheduler {
     pub fn resize(&mut self, now: Nanos, capacity: u32) {
         self.pass(now);
         self.ledger.resize(capacity);
+    }
+
+    /// Another cap, another weight for a lease: what lies at its clients beyond the cap is taken back, what they hold stays
+    /// with them until they return it. Answers whether there is such a lease.
+    pub fn set_terms(&mut self, now: Nanos, lease: LeaseId, cap: Option<u32>, weight: Option<u32>) -> bool {
+        self.pass(now);
+        let is_there = self.ledger.set_terms(lease, cap, weight);
+        self.reweigh(lease);
+        self.refresh_lease(lease);
+        is_there
     }
 
     /// Time passes: whoever rested long enough may be asked again.

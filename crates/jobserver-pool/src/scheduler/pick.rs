@@ -1,6 +1,6 @@
 //! The next action, and when to look again.
 //!
-//! In this order: what is owed is taken back; a lease that waits gets its first slot; a free slot goes to the
+//! In this order: what is owed is taken back; what lies in a lease beyond its cap, too; a lease that waits gets its first slot; a free slot goes to the
 //! hungriest; and where none is free, an offer moves: out of a place that has more than the hungriest, or out of one
 //! where it lay too long.
 
@@ -47,7 +47,12 @@ impl Scheduler {
         if self.recall.is_some() {
             return None;
         }
-        let action = self.debts().or_else(|| self.first_slots()).or_else(|| self.free_slots()).or_else(|| self.moves());
+        let action = self
+            .debts()
+            .or_else(|| self.excess())
+            .or_else(|| self.first_slots())
+            .or_else(|| self.free_slots())
+            .or_else(|| self.moves());
         if action.is_none() {
             self.slack = (self.ledger.free() > 0).then(|| self.slack.unwrap_or(self.now));
         }
@@ -83,6 +88,9 @@ impl Scheduler {
         if ledger.free() + ledger.owed() > 0 || self.recall.is_some() || self.places.next_in_line().is_some() {
             return false;
         }
+        if !self.places.over.is_empty() {
+            return false;
+        }
         let mut wanting = self.places.wanting.iter();
         let (Some(&endpoint), next) = (wanting.next(), wanting.next()) else { return true };
         let Some(account) = ledger.endpoint(endpoint).filter(|_| next.is_none()) else { return false };
@@ -98,11 +106,19 @@ impl Scheduler {
         self.recall(endpoint, owed)
     }
 
+    fn excess(&mut self) -> Option<Action> {
+        let &lease = self.places.excess.first()?;
+        let above = self.ledger.lease(lease).map_or(0, |account| account.width().saturating_sub(account.terms().cap));
+        let endpoint = self.shares[lease].offering.last()?.2;
+        self.recall(endpoint, above)
+    }
+
     fn first_slots(&mut self) -> Option<Action> {
         let lease = self.places.next_in_line()?;
         if self.ledger.start(lease) {
             self.leave_line(lease);
             self.refresh_lease(lease);
+            self.note_first(lease);
             return Some(Action::Grant { lease });
         }
         let rich = self.places.richest().is_some_and(|place| place.rank.above_floor);
@@ -242,7 +258,8 @@ impl Scheduler {
             return 1;
         }
         let lying = self.ledger.endpoint(endpoint).map_or(0, |account| account.offered());
-        let below_cap = self.ledger.lease(lease).map_or(0, |account| account.terms().cap - account.width());
+        let below_cap =
+            self.ledger.lease(lease).map_or(0, |account| account.terms().cap.saturating_sub(account.width()));
         (DEPTH - lying).min(below_cap)
     }
 

@@ -90,3 +90,8 @@ pub const BUSY: Nanos = MS;
 /// Nanoseconds. So long after a client followed a link everything is looked at at once: until it has opened both ends
 /// it is not known what it is.
 pub const SETTLING: Nanos = 20 * MS;
+
+/// Nanoseconds. Waits are counted in these classes, for people: about two for each power of ten, from a wake-up on a busy
+/// machine to the length of a build.
+pub const WAITS: [Nanos; 13] =
+    [MS, 3 * MS, 10 * MS, 30 * MS, 100 * MS, 300 * MS, S, 3 * S, 10 * S, 30 * S, 100 * S, 300 * S, 1000 * S];

@@ -80,6 +80,8 @@ pub(super) struct Station {
     pub ripe_at: Nanos,
     /// When it last took one.
     pub served: Nanos,
+    /// Since when nothing lies there for it.
+    pub empty_since: Nanos,
     /// A withdrawal found less than was offered: the event that says so is under way.
     pub quicker: bool,
     /// For how long offers lay there that were taken away too early to count as left lying.
@@ -100,6 +102,7 @@ impl Station {
             offered_at: now,
             ripe_at: now,
             served: now,
+            empty_since: now,
             quicker: false,
             lain: 0,
             lag: Average::default(),
@@ -131,6 +134,14 @@ impl Station {
     pub fn offered(&mut self, now: Nanos, typical_job: Option<Nanos>) {
         self.offered_at = now;
         self.ripe_at = now + self.patience(typical_job).saturating_sub(self.lain).max(PATIENCE.0);
+    }
+
+    /// How long a client that takes now has waited for it, as far as can be told: one that takes an offer at once has waited
+    /// since it had none; one that had let it lie has not waited. None: nobody can tell.
+    pub fn waited(&self, now: Nanos, typical_job: Option<Nanos>) -> Option<Nanos> {
+        let waits = self.kind == Kind::Waiting && self.misses == 0;
+        let at_once = now.saturating_sub(self.offered_at) <= self.patience(typical_job);
+        waits.then(|| if at_once { now.saturating_sub(self.empty_since) } else { 0 })
     }
 
     /// It took what was offered.

@@ -7,6 +7,7 @@
 
 mod local;
 mod peer;
+mod pressure;
 
 use std::collections::HashMap;
 use std::fs::{self, File, Permissions};
@@ -15,11 +16,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{epoll, Timespec};
 
+use crate::admission::{Admission, Limits};
 use crate::control::{Reply, SOCKET};
 use crate::endpoint::Style;
 use crate::engine::{Engine, Notice};
@@ -45,6 +47,9 @@ pub struct Server {
     reach: Reach,
     /// Given up for a moment when no other descriptor is left, to turn a new peer away.
     spare: Option<File>,
+    admission: Admission,
+    /// When the machine is looked at next.
+    look: Option<Instant>,
     tell: fn(&str),
 }
 
@@ -100,6 +105,8 @@ impl Server {
             again: Vec::new(),
             reach,
             spare: File::open("/dev/null").ok(),
+            admission: Admission::new(Limits::default()),
+            look: None,
             tell,
         })
     }
@@ -134,15 +141,17 @@ impl Server {
         let mut ready = Vec::with_capacity(64);
         loop {
             ready.clear();
+            self.look_at_machine();
             self.turn_engine();
             for id in std::mem::take(&mut self.again) {
                 self.hear(id);
             }
             let at_once = (!self.again.is_empty()).then_some(Duration::ZERO);
-            let timeout = at_once.or_else(|| self.engine.timeout()).map(|timeout| {
-                // Early is harmless: it comes again.
-                Timespec::try_from(timeout).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 })
-            });
+            let timeout =
+                at_once.or_else(|| self.engine.timeout().into_iter().chain(self.next_look()).min()).map(|timeout| {
+                    // Early is harmless: it comes again.
+                    Timespec::try_from(timeout).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 })
+                });
             match epoll::wait(&self.epoll, spare_capacity(&mut ready), timeout.as_ref()) {
                 Ok(_) => {}
                 Err(rustix::io::Errno::INTR) => continue,

@@ -13,7 +13,7 @@ use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::event::epoll;
 
 use super::Server;
-use crate::control::{Lines, Open, Reply, Request, VERSION};
+use crate::control::{Lines, Open, Reply, Request, Set, VERSION};
 use crate::endpoint::Kind;
 use crate::engine::Owner;
 use crate::fuse::Reach;
@@ -28,6 +28,9 @@ const LINES_A_TURN: usize = 8;
 
 /// Bytes of what a lease is called and runs: it is for people, and kept as long as the lease.
 const WORDS_MOST: usize = 4096;
+
+/// More would change nothing that could be seen.
+const WEIGHT_MOST: u32 = 1000;
 
 #[derive(Debug)]
 pub(super) struct Peer {
@@ -153,9 +156,9 @@ impl Server {
             Request::Status => {
                 let asks = self.peers.get(&id)?.uid;
                 let all = self.is_master(asks);
-                Some(Reply::Status(self.engine.status(|uid| all || uid == asks)))
+                Some(Reply::Status(Box::new(self.engine.status(|uid| all || uid == asks))))
             }
-            Request::Set { capacity } => Some(self.set(id, capacity)),
+            Request::Set(set) => Some(self.set(id, &set)),
         }
     }
 
@@ -165,7 +168,7 @@ impl Server {
         if peer.lease.is_some() {
             return Some(refusal("this connection has a lease already: a second one needs a second connection"));
         }
-        let capacity = self.engine.ledger().capacity();
+        let capacity = self.engine.capacity();
         let Open { mut name, mut command, floor, cap, weight, now, inherited, pipes } = open;
         shorten(&mut name);
         shorten(&mut command);
@@ -199,7 +202,7 @@ impl Server {
         let mut terms = Terms::new(name);
         terms.floor = floor.min(capacity);
         terms.cap = cap.unwrap_or(u32::MAX);
-        terms.weight = weight.min(1000);
+        terms.weight = weight.min(WEIGHT_MOST);
         (terms.now, terms.inherited) = (now, inherited);
         let owner = Owner { pid, uid, command, command_pid: None };
         let lease = match self.engine.open_lease(&place, terms, owner) {
@@ -271,16 +274,54 @@ impl Server {
         }
     }
 
-    fn set(&mut self, id: u64, capacity: u32) -> Reply {
-        let uid = self.peers.get(&id).map(|peer| peer.uid);
-        if !uid.is_some_and(|uid| self.is_master(uid)) {
+    /// All of it or nothing.
+    fn set(&mut self, id: u64, set: &Set) -> Reply {
+        let Some(uid) = self.peers.get(&id).map(|peer| peer.uid) else { return Reply::Done };
+        if set.capacity.is_some() && !self.is_master(uid) {
             return refusal("only root and who runs the server may set the number of slots");
         }
-        if capacity == 0 {
+        if set.capacity == Some(0) {
             return refusal("a pool has one slot at least");
         }
-        self.engine.resize(capacity);
+        let leases = match &set.lease {
+            Some(name) => self.named(uid, name),
+            None if set.cap.is_some() || set.weight.is_some() => {
+                return refusal("a cap or a weight is that of a lease")
+            }
+            None => Vec::new(),
+        };
+        if let Some(name) = set.lease.as_ref().filter(|_| leases.is_empty()) {
+            return refusal(format!("no lease of user {uid} has the name or the pid {name:?}"));
+        }
+        match set.weight {
+            Some(0) => return refusal("a weight is 1 at least"),
+            Some(2..) if !self.is_master(uid) => {
+                return refusal("only root may give a weight above 1 in the machine's pool")
+            }
+            _ => {}
+        }
+        let cap = set.cap.map(|cap| if cap == 0 { u32::MAX } else { cap });
+        for lease in leases {
+            self.engine.set_terms(lease, cap, set.weight.map(|weight| weight.min(WEIGHT_MOST)));
+        }
+        if let Some(capacity) = set.capacity {
+            self.engine.resize(capacity);
+        }
         Reply::Done
+    }
+
+    /// The leases that this user may change and that are called so, by their name, or by the pid of who speaks for them or
+    /// of their command.
+    fn named(&self, uid: u32, name: &str) -> Vec<LeaseId> {
+        let all = self.is_master(uid);
+        let pid = name.parse().ok();
+        let mine = self.peers.values().filter(|peer| all || peer.uid == uid).filter_map(|peer| {
+            let lease = peer.lease?;
+            let command = peer.command.as_ref().map(|process| process.id().pid);
+            let is_called = self.engine.ledger().lease(lease).is_some_and(|account| account.terms().name == name);
+            (is_called || (pid.is_some() && (pid == Some(peer.pid) || pid == command))).then_some(lease)
+        });
+        mine.collect()
     }
 
     /// The connection is over; the lease too, unless its command still runs.

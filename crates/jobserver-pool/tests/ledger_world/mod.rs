@@ -100,6 +100,26 @@ impl World {
         self.open(lease, Kind::Waiting)
     }
 
+    pub fn open_non_waiting(&mut self, lease: LeaseId) -> EndpointId {
+        self.open(lease, Kind::NonWaiting)
+    }
+
+    /// Time passes, and what is due by then is done.
+    pub fn pass(&mut self, milliseconds: u64) {
+        let until = self.now + milliseconds * MS;
+        while let Some(due) = self.pool.next_due().filter(|&due| due < until) {
+            self.now = due;
+            self.drive();
+        }
+        self.now = until;
+        self.drive();
+    }
+
+    /// Whether nobody could win by what a client does now.
+    pub fn is_calm(&self) -> bool {
+        self.pool.is_calm()
+    }
+
     pub fn lies_at(&self, endpoint: EndpointId) -> u32 {
         self.fifos[&endpoint].lying
     }
@@ -273,6 +293,7 @@ impl World {
                 assert_eq!(lease.held() - implicit, held, "what a lease holds");
             }
             self.nobody_starves();
+            self.calm_is_whoever_has_nothing_to_wait_for();
         }
     }
 
@@ -283,6 +304,19 @@ impl World {
         if let Some((endpoint, _)) = starves {
             assert!(self.pool.next_due().is_some(), "{endpoint:?} starves: {:?}", self.pool);
         }
+    }
+
+    /// The pool looks away while it is calm. Then nobody takes an offer and returns what comes of it where only the pool
+    /// reads, nor waits for a slot while others have some.
+    fn calm_is_whoever_has_nothing_to_wait_for(&self) {
+        if !self.pool.is_calm() {
+            return;
+        }
+        let ledger = self.pool.ledger();
+        assert_eq!((ledger.free(), ledger.owed()), (0, 0), "calm, and something is free or owed");
+        assert!(ledger.leases().all(|(_, lease)| lease.stage() != Stage::Waiting), "calm, and a lease waits");
+        let unheard = self.fifos.iter().find(|(_, fifo)| fifo.lying > 0 && !fifo.kind.in_place());
+        assert!(unheard.is_none(), "calm, and what is taken here comes back unheard: {unheard:?}");
     }
 
     /// While the others leave everything lying, each client that waits without an offer gets one, if there is any.
