@@ -13,6 +13,7 @@ mod clients;
 mod context;
 mod coverage;
 mod downstreams;
+mod each;
 mod fuzz;
 mod mixed;
 mod pool;
@@ -80,6 +81,8 @@ enum Chore {
     Pool(pool::Options),
     /// Send signals to real clients of one pool at random moments; fail if the pool loses anything or a build hangs.
     Soak(soak::Options),
+    /// Measure `jobserver each` beside `xargs -P` and GNU parallel.
+    Each(each::Options),
     /// Run every real client in one served pool, alone and in pairs.
     PoolClients {
         /// All pairs; and gcc 14's `-flto=jobserver`, in a Debian 13 of its own, which needs root.
@@ -117,6 +120,7 @@ fn run(args: Args) -> anyhow::Result<()> {
         Chore::Simulate => simulate::run(&context),
         Chore::Pool(options) => pool::run(&context, &options),
         Chore::Soak(options) => soak::run(&context, &options),
+        Chore::Each(options) => each::run(&context, &options),
         Chore::PoolClients { all } => pool_clients::run(&context, all),
     }
 }

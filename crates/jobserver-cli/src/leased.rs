@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use jobserver::{Auth, Client, MakeFlags};
-use jobserver_pool::control::Open;
+use jobserver_pool::control::{Open, SOCKET};
 use jobserver_pool::endpoint;
 use jobserver_pool::fuse::Reach;
-use jobserver_pool::lease::{Keeper, Lease};
+use jobserver_pool::lease::{self, Keeper, Lease};
 use jobserver_pool::server::Local;
 use rustix::process::geteuid;
 
@@ -78,14 +78,18 @@ impl Leased {
             io::Error::new(error.kind(), text)
         })?;
         let waiting = |leases| {
+            if words.said_waiting.replace(true) {
+                return;
+            }
             let builds = if leases == 1 {
                 "the build that has".to_string()
             } else {
                 format!("one of {leases} builds that have")
             };
             say(format_args!(
-                "waiting for a first slot of the pool at {}: {builds} them has to end or to need fewer; --now starts at once",
-                directory.display()
+                "waiting for a first slot of the pool at {}: {builds} them has to end or to need fewer{}",
+                directory.display(),
+                words.remedy
             ));
         };
         if !lease.wait(waiting, give_up)? {
@@ -116,10 +120,30 @@ impl Leased {
         Ok(())
     }
 
+    /// A client of the lease for this process: what it takes goes back when this process ends, however it does, if
+    /// the pool can tell its clients apart.
+    ///
+    /// # Errors
+    ///
+    /// The path can't be opened.
+    pub(crate) fn client(&self) -> io::Result<Client> {
+        Client::connect_to(&Auth::Fifo(self.path.clone())).map_err(io::Error::other)
+    }
+
+    /// The slots of the pool.
+    pub(crate) fn capacity(&self) -> usize {
+        self.lease.as_ref().map_or(usize::MAX, |lease| lease.capacity() as usize)
+    }
+
     /// The command runs: the lease is its own from now on.
     pub(crate) fn started(&mut self, pid: u32) {
         // The clients' FIFOs come to both: to who serves them, and to who keeps them open.
         serving::raise_limit();
+        self.belongs_to(pid);
+    }
+
+    /// The lease is that process's own: it may be this one, whose children are not to inherit another limit.
+    pub(crate) fn belongs_to(&mut self, pid: u32) {
         match self.lease.take().map(|lease| lease.keep(pid)) {
             Some(Ok(keeper)) => self.keeper = Some(keeper),
             Some(Err((error, lease))) => {
@@ -149,6 +173,24 @@ impl Leased {
         }
         account
     }
+}
+
+/// How many slots there are at most for who joins the pool at this path, which this process has joined. `None`: the pool
+/// doesn't tell.
+pub(crate) fn room(path: &Path) -> Option<usize> {
+    let mut above = path.ancestors().skip(1).take(3);
+    let directory = above.find(|directory| directory.join(SOCKET).exists())?;
+    let status = lease::status(directory).ok()?;
+    let me = Some(std::process::id());
+    let mine = status.leases.iter().find(|lease| lease.endpoints.iter().any(|endpoint| endpoint.pid == me));
+    let cap = mine.and_then(|lease| lease.cap).unwrap_or(u32::MAX);
+    Some(status.capacity.min(cap) as usize)
+}
+
+/// How many slots are free in the pool that is served from there.
+pub(crate) fn free(directory: &Path) -> Option<usize> {
+    let status = lease::status(directory).ok()?;
+    Some((status.free + status.offered) as usize)
 }
 
 /// The place of this session for what goes with it.

@@ -14,11 +14,20 @@ mod report;
 
 #[cfg(unix)]
 mod command_line;
+#[cfg(unix)]
+mod doctor;
+#[cfg(unix)]
+mod each;
+#[cfg(unix)]
+mod exec;
+mod face;
 #[cfg(target_os = "linux")]
 mod leased;
 #[cfg(all(unix, not(target_os = "linux")))]
 #[path = "leased_elsewhere.rs"]
 mod leased;
+#[cfg(target_os = "linux")]
+mod metrics;
 #[cfg(unix)]
 mod nested;
 #[cfg(unix)]
@@ -31,6 +40,8 @@ mod run;
 mod serve;
 #[cfg(unix)]
 mod serving;
+#[cfg(target_os = "linux")]
+mod set;
 #[cfg(unix)]
 mod signals;
 #[cfg(unix)]
@@ -42,6 +53,8 @@ mod style;
 #[cfg(unix)]
 #[allow(unsafe_code)]
 mod sys;
+#[cfg(target_os = "linux")]
+mod top;
 #[cfg(unix)]
 mod words;
 
@@ -51,19 +64,34 @@ mod run;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    let status = match cli::Cli::try_parse() {
+    let status = match cli::parse() {
         Ok(cli) => match cli.action {
             cli::Action::Run(args) => run::run(&args),
+            cli::Action::Completions { shell } => face::completions(shell),
+            cli::Action::Man { directory } => face::manual(directory.as_deref()),
+            #[cfg(unix)]
+            cli::Action::Exec(args) => exec::run(&args),
+            #[cfg(unix)]
+            cli::Action::Each(args) => each::run(&args),
+            #[cfg(unix)]
+            cli::Action::Doctor(args) => doctor::run(&args),
             #[cfg(target_os = "linux")]
             cli::Action::Serve(args) => serve::run(&args),
             #[cfg(target_os = "linux")]
             cli::Action::Status(args) => status::run(&args),
+            #[cfg(target_os = "linux")]
+            cli::Action::Top(args) => top::run(&args),
+            #[cfg(target_os = "linux")]
+            cli::Action::Set(args) => set::run(&args),
             #[cfg(not(target_os = "linux"))]
-            cli::Action::Serve(_) | cli::Action::Status(_) => {
+            cli::Action::Serve(_) | cli::Action::Status(_) | cli::Action::Top(_) | cli::Action::Set(_) => {
                 report::say("pools are served on Linux only so far: `jobserver run` makes one for its command");
+                exit::OURS
+            }
+            #[cfg(not(unix))]
+            cli::Action::Exec(_) | cli::Action::Each(_) | cli::Action::Doctor(_) => {
+                report::say("this command is there on Unix only so far");
                 exit::OURS
             }
         },

@@ -4,7 +4,8 @@
 //! Slots are never created inside an inherited jobserver. Where one is named but can't be reached, make itself would run
 //! one job at a time; without a width from the user so do we, and say so.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use jobserver::{Client, ConnectError, FromEnvErrorKind};
@@ -13,6 +14,27 @@ use crate::cli;
 use crate::report::say;
 use crate::serving;
 use crate::style::{self, Style};
+
+/// What of the arguments decides.
+pub(crate) struct Wish<'a> {
+    pub(crate) pool: Option<&'a Path>,
+    pub(crate) no_pool: bool,
+    pub(crate) jobs: Option<usize>,
+    pub(crate) style: cli::Style,
+    pub(crate) program: &'a OsStr,
+}
+
+impl Wish<'_> {
+    pub(crate) fn of(args: &cli::Run) -> Wish<'_> {
+        Wish {
+            pool: args.pool.as_deref(),
+            no_pool: args.no_pool,
+            jobs: args.jobs,
+            style: args.style,
+            program: &args.command[0],
+        }
+    }
+}
 
 pub(crate) enum Plan {
     /// A pool of our own.
@@ -38,9 +60,9 @@ impl Plan {
     }
 }
 
-pub(crate) fn make(args: &cli::Run) -> Plan {
-    if let Some(directory) = &args.pool {
-        return Plan::Lease { directory: directory.clone(), cap: args.jobs, style: choose(args) };
+pub(crate) fn make(args: &Wish) -> Plan {
+    if let Some(directory) = args.pool {
+        return Plan::Lease { directory: directory.to_path_buf(), cap: args.jobs, style: choose(args) };
     }
     match Client::connect() {
         Ok(client) => inside(client, args),
@@ -55,7 +77,7 @@ pub(crate) fn make(args: &cli::Run) -> Plan {
     }
 }
 
-fn inside(client: Client, args: &cli::Run) -> Plan {
+fn inside(client: Client, args: &Wish) -> Plan {
     let inherited = style::of(&client);
     // Every make can use a pipe, so `auto` has nothing to change there.
     let as_it_is = args.style == cli::Style::Auto && inherited == Some(Style::Pipe);
@@ -73,11 +95,11 @@ fn inside(client: Client, args: &cli::Run) -> Plan {
     Plan::Draw { from: client, jobs: args.jobs, style }
 }
 
-fn choose(args: &cli::Run) -> Style {
-    style::choose(args.style, &args.command[0])
+fn choose(args: &Wish) -> Style {
+    style::choose(args.style, args.program)
 }
 
-fn own_slots(args: &cli::Run, error: &ConnectError) -> usize {
+fn own_slots(args: &Wish, error: &ConnectError) -> usize {
     match (is_expected(error), args.jobs) {
         (true, Some(jobs)) => jobs,
         (true, None) => thread::available_parallelism().map_or_else(
@@ -99,7 +121,7 @@ fn own_slots(args: &cli::Run, error: &ConnectError) -> usize {
 }
 
 /// Whether no jobserver is named at all.
-fn is_expected(error: &ConnectError) -> bool {
+pub(crate) fn is_expected(error: &ConnectError) -> bool {
     use FromEnvErrorKind::{NoEnvVar, NoJobserver, Unsupported};
     matches!(error.kind(), NoEnvVar | NoJobserver | Unsupported)
 }

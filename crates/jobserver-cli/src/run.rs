@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Child;
 
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, Wish};
 use crate::pool::Pool;
 use crate::report::say;
 use crate::signals::Signals;
@@ -15,7 +15,7 @@ use crate::words::Words;
 use crate::{cli, command_line, exit, spawn};
 
 pub(crate) fn run(args: &cli::Run) -> u8 {
-    let plan = plan::make(args);
+    let plan = plan::make(&Wish::of(args));
     let jobs_alone = plan.jobs_alone();
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &cli::Run) -> u8 {
             say(format_args!("the command can't be waited for: {error}"));
             exit::OURS
         }),
-        Err(error) => failed_start(args, &error),
+        Err(error) => spawn::failed(&args.command[0], &error),
     };
     for line in pool.close().lines() {
         say(line);
@@ -50,13 +50,13 @@ fn start(args: &cli::Run, plan: Plan, jobs_alone: usize, signals: &mut Signals) 
             ));
         }
     }
-    let mut started = spawn::start(command, &args.command, &pool);
+    let mut started = spawn::start(command, &args.command, |shell| pool.join(shell));
     if let Some(error) = started.as_ref().err().filter(|error| pool.exists() && spawn::lacks_descriptors(error)) {
         // The pool has taken those that the start needs.
         pool.close();
         command = spawn::command(&args.command);
         pool = Pool::without(jobs_alone, error, &mut command);
-        started = spawn::start(command, &args.command, &pool);
+        started = spawn::start(command, &args.command, |shell| pool.join(shell));
     }
     if let Ok(child) = &started {
         pool.started(child.id());
@@ -69,16 +69,5 @@ fn start(args: &cli::Run, plan: Plan, jobs_alone: usize, signals: &mut Signals) 
 fn become_command(args: &cli::Run, jobs: usize, error: &io::Error) -> u8 {
     let mut command = spawn::command(&args.command);
     Pool::without(jobs, error, &mut command);
-    failed_start(args, &command.exec())
-}
-
-fn failed_start(args: &cli::Run, error: &io::Error) -> u8 {
-    let status = exit::of_failed_start(error);
-    let name = args.command[0].to_string_lossy();
-    say(match status {
-        exit::NOT_FOUND => format!("{name}: {error}: check the name and PATH"),
-        exit::CANNOT_EXECUTE => format!("{name}: {error}: it must be a program that you may execute"),
-        _ => format!("{name} can't be started: {error}: the limits of processes and open files are set by `ulimit`"),
-    });
-    status
+    spawn::failed(&args.command[0], &command.exec())
 }

@@ -9,6 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::thread;
 
+use jobserver_pool::admission::{Limits, Machine};
 use jobserver_pool::endpoint::Style;
 use jobserver_pool::fuse::Reach;
 use jobserver_pool::server::Server;
@@ -18,7 +19,7 @@ use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::report::say;
-use crate::{cli, exit, serving};
+use crate::{cli, exit, metrics, serving};
 
 /// Where there is such a group, the machine's pool is for its members.
 const GROUP: &str = "jobserver";
@@ -35,6 +36,8 @@ pub(crate) fn run(args: &cli::Serve) -> u8 {
 }
 
 fn serve(args: &cli::Serve) -> io::Result<()> {
+    // First: a port that is taken must leave everything as it was.
+    let metrics = args.metrics.map(metrics::bind).transpose()?;
     let (stop, stopped) = UnixStream::pair()?;
     for signal in [SIGHUP, SIGINT, SIGTERM] {
         signal_hook::low_level::pipe::register(signal, stop.try_clone()?)?;
@@ -66,10 +69,14 @@ fn serve(args: &cli::Serve) -> io::Result<()> {
             }
         },
     };
+    server.limit(limits(args)?);
     if is_root {
         restrict(&mut server)?;
     }
     server.publish()?;
+    if let Some(listener) = metrics {
+        metrics::serve(listener, &directory)?;
+    }
     log::info!("{slots} slots are served from {}, style {}", directory.display(), server.engine().style_name());
     notify(&[NotifyState::Ready, NotifyState::Status(&format!("{slots} slots"))]);
     let result = server.serve(stopped.as_fd());
@@ -90,6 +97,20 @@ fn restrict(server: &mut Server) -> io::Result<()> {
         Err(error) => log::warn!("for root only: the socket can't be given to the group {GROUP}: {error}"),
     }
     Ok(())
+}
+
+/// # Errors
+///
+/// It can't be found out how much memory there is.
+fn limits(args: &cli::Serve) -> io::Result<Limits> {
+    let mut limits = Limits::default();
+    limits.load = args.max_load;
+    limits.memory = match args.min_memory {
+        cli::Memory::None => None,
+        cli::Memory::Bytes(bytes) => Some(bytes),
+        cli::Memory::Percent(percent) => Some((Machine::here().memory()? as f64 * percent / 100.0) as u64),
+    };
+    Ok(limits)
 }
 
 /// Tells systemd, if it has started us.

@@ -3,14 +3,15 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
 use rustix::io::Errno;
 
-use crate::pool::Pool;
+use crate::exit;
+use crate::report::say;
 
 /// The command as the user wrote it; its first word is there, as the arguments are parsed so.
 pub(crate) fn command(words: &[OsString]) -> Command {
@@ -19,12 +20,34 @@ pub(crate) fn command(words: &[OsString]) -> Command {
     command
 }
 
-/// Starts `command`, which was made of `words` and has joined `pool`.
+/// `word` with each `{}` in it replaced.
+pub(crate) fn fill(word: &OsStr, with: &OsStr) -> OsString {
+    let mut filled = Vec::new();
+    let mut rest = word.as_bytes();
+    while let Some(at) = rest.windows(2).position(|pair| pair == b"{}") {
+        filled.extend_from_slice(&rest[..at]);
+        filled.extend_from_slice(with.as_bytes());
+        rest = &rest[at + 2..];
+    }
+    filled.extend_from_slice(rest);
+    OsString::from_vec(filled)
+}
+
+/// Whether `fill` would replace anything.
+pub(crate) fn has_place(word: &OsStr) -> bool {
+    word.as_bytes().windows(2).any(|pair| pair == b"{}")
+}
+
+/// Starts `command`, which was made of `words`; `prepare` does to another command in its place what was done to it.
 ///
 /// # Errors
 ///
 /// What the system says: the command isn't there, can't be executed, or no process can be had.
-pub(crate) fn start(mut command: Command, words: &[OsString], pool: &Pool) -> io::Result<Child> {
+pub(crate) fn start(
+    mut command: Command,
+    words: &[OsString],
+    prepare: impl FnOnce(&mut Command) -> io::Result<()>,
+) -> io::Result<Child> {
     let error = match command.spawn() {
         Ok(child) => return Ok(child),
         Err(error) => error,
@@ -39,8 +62,20 @@ pub(crate) fn start(mut command: Command, words: &[OsString], pool: &Pool) -> io
     };
     let mut shell = Command::new("/bin/sh");
     shell.arg(script).args(&words[1..]);
-    pool.join(&mut shell)?;
+    prepare(&mut shell)?;
     shell.spawn()
+}
+
+/// Says why `program` did not start, and returns the exit status that this makes.
+pub(crate) fn failed(program: &OsStr, error: &io::Error) -> u8 {
+    let status = exit::of_failed_start(error);
+    let name = program.to_string_lossy();
+    say(match status {
+        exit::NOT_FOUND => format!("{name}: {error}: check the name and PATH"),
+        exit::CANNOT_EXECUTE => format!("{name}: {error}: it must be a program that you may execute"),
+        _ => format!("{name} can't be started: {error}: the limits of processes and open files are set by `ulimit`"),
+    });
+    status
 }
 
 /// Whether a start failed for want of something that we may have used up ourselves.
@@ -59,4 +94,27 @@ fn find(program: &OsStr) -> Option<PathBuf> {
         fs::metadata(file).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
     };
     std::env::split_paths(&path).map(|folder| Path::new(".").join(folder).join(program)).find(executable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pair_of_braces_is_replaced_and_the_replacement_is_not_looked_at() {
+        for (word, filled) in [
+            ("{}", "a{}b"),
+            ("-n{}", "-na{}b"),
+            ("{}.o={}", "a{}b.o=a{}b"),
+            ("{{}}", "{a{}b}"),
+            ("{} {", "a{}b {"),
+            ("{ }", "{ }"),
+            ("", ""),
+        ] {
+            assert_eq!(fill(word.as_ref(), "a{}b".as_ref()), filled, "{word}");
+            assert_eq!(has_place(word.as_ref()), word.contains("{}"), "{word}");
+        }
+        let bytes = OsStr::from_bytes(b"\xff{}");
+        assert_eq!(fill(bytes, OsStr::from_bytes(b"\xfe\n")).as_bytes(), b"\xff\xfe\n");
+    }
 }

@@ -84,7 +84,7 @@ fn ask_version(make: &OsStr) -> String {
 }
 
 /// Only of a GNU make that says a version before 4.4.
-fn takes_pipes_only(said: &str) -> bool {
+pub(crate) fn takes_pipes_only(said: &str) -> bool {
     let Some(version) = said.lines().find_map(|line| line.trim_start().strip_prefix("GNU Make ")) else {
         return false;
     };

@@ -1,5 +1,7 @@
 //! What of the arguments a pool is told.
 
+use std::cell::Cell;
+use std::ffi::OsString;
 use std::path::Path;
 
 use crate::cli;
@@ -14,20 +16,38 @@ pub(crate) struct Words {
     pub(crate) floor: u32,
     /// Whether the user named a style: then it is said if it can't be had.
     pub(crate) style_was_asked: bool,
+    /// What the user may do about a wait.
+    pub(crate) remedy: &'static str,
+    /// A wait is said once, however often it begins anew.
+    pub(crate) said_waiting: Cell<bool>,
 }
 
 impl Words {
     pub(crate) fn of(args: &cli::Run) -> Words {
-        let program = Path::new(&args.command[0]).file_name().unwrap_or(&args.command[0]);
-        let words: Vec<_> = args.command.iter().map(|word| word.to_string_lossy()).collect();
         Words {
-            name: args.name.clone().unwrap_or_else(|| program.to_string_lossy().into_owned()),
-            // For people, in one line of the protocol: not all of a long list of files.
-            command: words.join(" ").chars().take(COMMAND_MOST).collect(),
             now: args.now,
             weight: args.weight,
             floor: args.floor,
             style_was_asked: args.style != cli::Style::Auto,
+            remedy: "; --now starts at once",
+            ..Words::new(args.name.as_deref(), &args.command)
+        }
+    }
+
+    /// Of a command that asks for nothing in particular.
+    pub(crate) fn new(name: Option<&str>, command: &[OsString]) -> Words {
+        let program = Path::new(&command[0]).file_name().unwrap_or(&command[0]);
+        let words: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
+        Words {
+            name: name.map_or_else(|| program.to_string_lossy().into_owned(), str::to_string),
+            // For people, in one line of the protocol: not all of a long list of files.
+            command: words.join(" ").chars().take(COMMAND_MOST).collect(),
+            now: false,
+            weight: 1,
+            floor: 1,
+            style_was_asked: false,
+            remedy: "",
+            said_waiting: Cell::new(false),
         }
     }
 }

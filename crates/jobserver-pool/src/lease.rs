@@ -40,6 +40,9 @@ pub struct Lease {
 /// Slots change hands all the time: a wait that is shorter is nothing that a person could do anything about.
 const WORTH_A_LINE: Duration = Duration::from_secs(1);
 
+/// Bytes. Thousands of builds and clients with long names: whoever serves the pool is trusted with the memory.
+const STATUS_MOST: usize = 64 << 20;
+
 /// How long an answer may take. A server that is well needs less than a millisecond.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -205,6 +208,7 @@ impl Keeper {
 /// Nobody serves there; the server refuses, and says why.
 pub fn status(directory: &Path) -> io::Result<Status> {
     let mut lines = connect(directory)?;
+    lines.allow(STATUS_MOST);
     lines.send(&Request::Status, Vec::new())?;
     match read(&mut lines)?.0 {
         Reply::Status(status) => Ok(*status),

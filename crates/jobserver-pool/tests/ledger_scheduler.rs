@@ -10,7 +10,7 @@ use jobserver_pool::ledger::{EndpointId, LeaseId};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use testkit::chance::Chance;
-use world::World;
+use world::{World, MS};
 
 const CASES: u32 = 40_000;
 const STEPS: std::ops::Range<usize> = 20..380;
@@ -71,6 +71,44 @@ fn a_new_user_does_not_stand_in_line_behind_all_leases_of_another() {
 }
 
 #[test]
+fn a_lower_cap_takes_back_what_lies_there_at_once_and_what_is_held_as_it_comes() {
+    let mut world = World::new(6);
+    let lease = world.open_capped(6);
+    let clients: Vec<_> = (0..5).map(|_| world.open_waiting(lease)).collect();
+    world.rest_until(|world| clients.iter().all(|&client| world.lies_at(client) == 1));
+    let busy = &clients[..3];
+    busy.iter().for_each(|&client| world.take_all(client));
+    world.set_cap(lease, 2);
+    assert_eq!(world.held_by(lease), 3, "nothing is taken from a running job");
+    for (ended, &client) in busy[..2].iter().enumerate() {
+        assert_eq!(world.held_by(lease) + world.offered_in(lease) + ended as u32, 3, "nothing new starts");
+        world.give_back(client);
+    }
+    assert_eq!(world.held_by(lease) + world.offered_in(lease), 1, "the command's own job and one other: two");
+    world.set_cap(lease, 6);
+    world.rest_until(|world| clients.iter().filter(|&&client| world.lies_at(client) == 1).count() >= 4);
+}
+
+#[test]
+fn a_client_that_takes_what_it_is_given_at_once_had_waited_for_it() {
+    let mut world = World::new(2);
+    let lease = world.open_capped(9);
+    let clients = [world.open_waiting(lease), world.open_waiting(lease)];
+    world.rest_until(|world| clients.iter().all(|&client| world.lies_at(client) == 1));
+    clients.iter().for_each(|&client| world.take_all(client));
+    let before = world.waits(lease).0.sum;
+    world.pass(700 * MS);
+    // It was served longer ago than the one who returns it.
+    world.give_back(clients[1]);
+    world.rest_until(|world| world.lies_at(clients[0]) == 1);
+    world.take_all(clients[0]);
+    let (all, of_lease) = world.waits(lease);
+    let waited = all.sum - before;
+    assert!(waited >= 700 * MS && of_lease == before + waited, "{waited}: {all:?}");
+    assert_eq!(all.counts.iter().sum::<u64>(), 3, "each token that was taken is one wait, be it of no length");
+}
+
+#[test]
 fn the_slot_that_two_users_cannot_divide_is_each_ones_in_turn() {
     for (capacity, builds) in [(5, 1), (5, 2), (9, 3), (9, 4)] {
         let mut world = World::new(capacity);
@@ -92,7 +130,7 @@ fn the_slot_that_two_users_cannot_divide_is_each_ones_in_turn() {
             leases.iter().enumerate().for_each(|(i, &lease)| had[usize::from(i == builds)] += world.held_by(lease));
             more[0] += u32::from(had[0] > had[1]);
             more[1] += u32::from(had[1] > had[0]);
-            world.pass(1);
+            world.pass(MS);
         }
         assert!(more.iter().all(|&time| time > 16_000), "{capacity} slots, {builds} builds to one: {more:?}");
     }

@@ -11,6 +11,8 @@ mod driver;
 mod kills;
 #[path = "tracked/measure.rs"]
 mod measure;
+#[path = "tracked/naps.rs"]
+mod naps;
 #[path = "tracked/odd.rs"]
 mod odd;
 #[path = "tracked/servers.rs"]

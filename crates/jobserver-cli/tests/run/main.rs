@@ -8,11 +8,19 @@
 
 mod environment;
 mod explicit;
+#[cfg(target_os = "linux")]
+mod fake_server;
 mod fallback;
+#[cfg(target_os = "linux")]
+mod fuse;
 mod nested;
 #[cfg(target_os = "linux")]
 mod pool;
+#[cfg(target_os = "linux")]
+mod pressure;
 mod report;
+#[cfg(target_os = "linux")]
+mod restart;
 mod sandbox;
 #[cfg(target_os = "linux")]
 mod served;

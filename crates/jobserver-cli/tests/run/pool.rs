@@ -1,5 +1,6 @@
 //! Builds that share a served pool: never more jobs than slots, nothing lost by any death, nobody harmed by a bad peer.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
@@ -309,5 +310,21 @@ fn a_server_that_does_not_answer_costs_seconds_and_not_the_build() {
     assert_eq!((outcome.status, outcome.out.as_str()), (Some(0), "built\n"), "{outcome:?}");
     assert!(outcome.line().contains("does not answer"), "{outcome:?}");
     served.signal(Signal::CONT);
+    served.finish();
+}
+
+#[test]
+fn nothing_is_offered_to_a_process_that_has_closed_its_end_until_it_opens_it_again() {
+    let sandbox = Sandbox::new();
+    let served = Served::new(&sandbox, &["-j2"]);
+    let script = "path=${MAKEFLAGS##*fifo:}; exec 3<>$path; exec 3>&-; until [ -e go ]; do sleep 0.01; done
+        exec 3<>$path; token=$(head -c 1 <&3) && [ \"$token\" = + ] && printf + >&3";
+    let build = start(served.run(&["--style", "tracked", "--", "sh", "-c", script]));
+    let status = served.until("what lay there is free", |status| {
+        status["leases"][0]["endpoints"][0]["offered"] == 0 && status["free"] == 1
+    });
+    assert_eq!(status["held"], 1, "{status}");
+    fs::write(sandbox.path("go"), "").unwrap();
+    wait(build).is_clean();
     served.finish();
 }

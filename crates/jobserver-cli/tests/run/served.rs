@@ -73,7 +73,7 @@ impl<'a> Served<'a> {
         let status: Value = serde_json::from_slice(&output.stdout).unwrap();
         let count = |name: &str| status[name].as_u64().unwrap();
         assert_eq!(
-            count("capacity") + count("owed"),
+            count("in_force") + count("owed"),
             count("free") + count("offered") + count("held"),
             "not balanced: {status}"
         );

@@ -224,8 +224,13 @@ fn nobody_opens_names_or_takes_over_what_is_another_users() {
     served.start(&["-j3"]);
     let refused = machine.ask(TWO, &served, &resume(&Value::from(1)));
     assert_eq!(refused["reply"], "error", "{refused}");
-    let own = machine.ask(ONE, &served, &resume(&Value::from(1)));
+    let mut command = machine.command(ONE, &["sh", "-c", "echo ready; exec cat"]);
+    command.stdin(Stdio::piped());
+    let mut command = machine.sandbox.start(command);
+    let own = machine.ask(ONE, &served, &resume(&Value::from(command.id())));
     assert_eq!((own["reply"].as_str(), own["path"].as_str()), (Some("opened"), Some(path.as_str())), "{own}");
+    drop(command.stdin.take());
+    command.wait().unwrap();
     served.finish();
 }
 

@@ -1,7 +1,7 @@
 //! How many slots may be out: as many as a person set, and fewer while the machine is short of processors or memory.
 //!
 //! Pure: once a second the server brings a [`Reading`], and is told how many slots are in force. It goes down by one slot
-//! for each reading that is over a limit, and up by one for each that is well below all of them, so that it doesn't swing;
+//! for each reading that is over a limit, as soon as the last one has shown, and up by one for each that is well below all of them, so that it doesn't swing;
 //! never below the floors of the leases that are open. Nothing is taken from a running job: what is in use beyond the
 //! number is taken back as it is returned.
 
@@ -69,6 +69,8 @@ const NEWEST: f64 = 0.25;
 pub struct Admission {
     limits: Limits,
     load: Option<f64>,
+    /// What was in use at the last reading.
+    held: u32,
     /// Slots that may be out, and why no more.
     allowed: Option<(u32, Shortage)>,
 }
@@ -76,7 +78,7 @@ pub struct Admission {
 impl Admission {
     /// All slots are allowed until a reading says otherwise.
     pub fn new(limits: Limits) -> Admission {
-        Admission { limits, load: None, allowed: None }
+        Admission { limits, load: None, held: 0, allowed: None }
     }
 
     /// Whether there is anything to keep free.
@@ -86,19 +88,27 @@ impl Admission {
 
     /// Nobody has a lease: there is nothing to hold back, and what was is over.
     pub fn forget(&mut self) {
-        (self.load, self.allowed) = (None, None);
+        (self.load, self.held, self.allowed) = (None, 0, None);
     }
 
     /// How many slots may be out from now on, and what there is too little of for more; none: all that a person has set.
     pub fn step(&mut self, reading: Reading, usage: Use) -> Option<(u32, Shortage)> {
-        let load = self.load.map_or(reading.running, |old| old + (reading.running - old) * NEWEST);
+        // A build that begins is no load yet, whatever this moment says.
+        let first = self.limits.load.map_or(reading.running, |most| reading.running.min(most));
+        let load = self.load.map_or(first, |old| old + (reading.running - old) * NEWEST);
         self.load = Some(load);
         let least = usage.floors.clamp(1, usage.set.max(1));
+        // Between two jobs a slot is free for a moment.
+        let held = std::mem::replace(&mut self.held, usage.held).max(usage.held);
         let (shortage, is_clear) = self.judge(load, reading);
         self.allowed = match (shortage, self.allowed) {
+            // The last step has not shown yet: jobs that run on are no reason for another one.
+            (Some(shortage), Some((slots, _))) if usage.held > slots => {
+                Some((slots.max(least).min(usage.set), shortage))
+            }
             (Some(shortage), allowed) => {
                 // Not from the top: slots that nobody uses are no relief.
-                let now = allowed.map_or(usage.held, |(slots, _)| slots.min(usage.held.max(least))).min(usage.set);
+                let now = allowed.map_or(held, |(slots, _)| slots.min(held.max(least))).min(usage.set);
                 Some((now.saturating_sub(1).max(least), shortage))
             }
             (None, Some((slots, shortage))) => {
@@ -147,8 +157,12 @@ mod tests {
         let mut admission = Admission::new(limits(None, Some(GIB)));
         let usage = |held| Use { set: 8, held, floors: 2 };
         assert_eq!(admission.step(reading(0.0, 4 * GIB), usage(6)), None);
-        let down: Vec<_> = (0..6).map(|_| admission.step(reading(0.0, GIB / 2), usage(6)).unwrap().0).collect();
+        let down: Vec<_> =
+            [6, 5, 4, 3, 2, 2].map(|held| admission.step(reading(0.0, GIB / 2), usage(held)).unwrap().0).to_vec();
         assert_eq!(down, [5, 4, 3, 2, 2, 2], "from what is in use to the floors");
+        let mut other = Admission::new(limits(None, Some(GIB)));
+        let long: Vec<_> = (0..4).map(|_| other.step(reading(0.0, GIB / 2), usage(6)).unwrap().0).collect();
+        assert_eq!(long, [5; 4], "not lower before a job has ended");
         let between = admission.step(reading(0.0, GIB + GIB / 8), usage(2));
         assert_eq!(between, Some((2, Shortage::Memory)), "it has to be clear first");
         let up: Vec<_> = (0..6).map(|_| admission.step(reading(0.0, 2 * GIB), usage(2))).collect();

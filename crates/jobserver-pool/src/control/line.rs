@@ -38,6 +38,9 @@ pub struct Line {
 pub struct Lines {
     socket: UnixStream,
     came: Vec<u8>,
+    /// So much of it has no end of a line.
+    searched: usize,
+    most: usize,
     /// Descriptors whose line has not been taken yet, each with the number of bytes in `came` up to which it has come.
     beside: Vec<(usize, Vec<OwnedFd>)>,
     unsent: VecDeque<Unsent>,
@@ -54,12 +57,25 @@ struct Unsent {
 impl Lines {
     /// Takes a connection.
     pub fn new(socket: UnixStream) -> Lines {
-        Lines { socket, came: Vec::new(), beside: Vec::new(), unsent: VecDeque::new(), ended: false }
+        Lines {
+            socket,
+            came: Vec::new(),
+            searched: 0,
+            most: MOST,
+            beside: Vec::new(),
+            unsent: VecDeque::new(),
+            ended: false,
+        }
     }
 
     /// The socket.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+
+    /// Longer lines than [`MOST`], from a peer that is trusted with so much of our memory.
+    pub fn allow(&mut self, most: usize) {
+        self.most = most;
     }
 
     /// From now on it never blocks.
@@ -78,20 +94,23 @@ impl Lines {
     /// The next whole line; `None`: none is there yet (a socket that blocks: never).
     ///
     /// # Errors
-    /// `UnexpectedEof`: the peer is gone; `InvalidData`: its line is longer than [`MOST`].
+    /// `UnexpectedEof`: the peer is gone; `InvalidData`: its line is longer than [`MOST`], or than what was
+    /// [allowed](Lines::allow).
     pub fn line(&mut self) -> io::Result<Option<Line>> {
         loop {
-            if let Some(end) = self.came.iter().position(|&byte| byte == b'\n') {
+            if let Some(end) = self.came[self.searched..].iter().position(|&byte| byte == b'\n') {
+                let end = end + std::mem::take(&mut self.searched);
                 let rest = self.came.split_off(end + 1);
                 let mut text = std::mem::replace(&mut self.came, rest);
                 let descriptors = self.beside_of(text.len());
                 text.pop();
                 return Ok(Some(Line { text, descriptors }));
             }
+            self.searched = self.came.len();
             if self.ended {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection was closed"));
             }
-            if self.came.len() >= MOST {
+            if self.came.len() >= self.most {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "a line that is too long"));
             }
             match self.receive() {
@@ -250,6 +269,29 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         drop(lines);
         writer.join().unwrap();
+    }
+
+    #[test]
+    fn a_long_line_is_taken_from_whom_it_is_allowed() {
+        let (mut lines, peer) = pair();
+        lines.allow(5 * MOST);
+        lines.set_nonblocking().unwrap();
+        let writer = std::thread::spawn(move || {
+            let mut other = Lines::new(peer);
+            other.send(&"x".repeat(4 * MOST), Vec::new()).unwrap();
+            other.send(&7, Vec::new()).unwrap();
+            other
+        });
+        for length in [4 * MOST + 2, 1] {
+            let line = loop {
+                match lines.line().unwrap() {
+                    Some(line) => break line,
+                    None => std::thread::yield_now(),
+                }
+            };
+            assert_eq!(line.text.len(), length);
+        }
+        drop(writer.join().unwrap());
     }
 
     #[test]

@@ -210,7 +210,8 @@ pub struct Status {
 }
 
 /// A histogram of waits: for the first slot of a lease, and for a token. The latter is an estimate: that a client waits
-/// can't be seen; one that takes what it is offered at once has waited since it had nothing to take.
+/// can't be seen. One that takes what it is offered at once has waited since it last took one, or since it had none to take;
+/// one that let it lie has not, and one that had let one lie for so long that it was taken away is not counted.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 #[serde(default)]

@@ -61,6 +61,12 @@ pub enum Event {
         /// How it behaves from now on.
         kind: Kind,
     },
+    /// A client that lives on has closed all it had open: nobody would see an offer, until it opens something again
+    /// ([`Changed`](Event::Changed)).
+    Shut {
+        /// The endpoint.
+        endpoint: EndpointId,
+    },
     /// Tokens moved.
     Stirred {
         /// The endpoint.

@@ -44,6 +44,7 @@ pub(super) struct Fifo {
     file: OwnedFd,
     path: PathBuf,
     name: String,
+    device: u64,
     inode: u64,
     lying: usize,
 }
@@ -56,11 +57,11 @@ impl Fifo {
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode)
             .map_err(|error| failed(error.into(), "can't make the FIFO", &path))?;
         let opened = Fifo::open(&path, owner, what);
-        let (file, inode) = opened.map_err(|error| {
+        let (file, (device, inode)) = opened.map_err(|error| {
             let _ = std::fs::remove_file(&path);
             failed(error.into(), "can't open the FIFO", &path)
         })?;
-        Ok(Fifo { number, opens: 0, closes: 0, file, name: number.to_string(), path, inode, lying: 0 })
+        Ok(Fifo { number, opens: 0, closes: 0, file, name: number.to_string(), path, device, inode, lying: 0 })
     }
 
     /// One that an earlier server made; `file` is a descriptor of its own kind. What lies in it counts as known.
@@ -74,12 +75,13 @@ impl Fifo {
         }
         let target = std::fs::read_link(&path)?.to_string_lossy().into_owned();
         let name = target.trim_end_matches(" (deleted)").rsplit('/').next().unwrap_or_default().to_owned();
-        let mut fifo = Fifo { number, opens: 0, closes: 0, file, path, name, inode: stat.st_ino, lying: 0 };
+        let (device, inode) = (stat.st_dev, stat.st_ino);
+        let mut fifo = Fifo { number, opens: 0, closes: 0, file, path, name, device, inode, lying: 0 };
         fifo.added()?;
         Ok(fifo)
     }
 
-    fn open(path: &Path, owner: u32, what: Use) -> Result<(OwnedFd, u64), Errno> {
+    fn open(path: &Path, owner: u32, what: Use) -> Result<(OwnedFd, (u64, u64)), Errno> {
         let flags = OWN | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file = rustix::fs::open(path, flags, Mode::empty())?;
         let size = rustix::param::page_size() * if what == Use::Offers { 2 } else { 1 };
@@ -87,8 +89,8 @@ impl Fifo {
         if owner != rustix::process::geteuid().as_raw() {
             rustix::fs::fchown(&file, Some(Uid::from_raw(owner)), None)?;
         }
-        let inode = rustix::fs::fstat(&file)?.st_ino;
-        Ok((file, inode))
+        let stat = rustix::fs::fstat(&file)?;
+        Ok((file, (stat.st_dev, stat.st_ino)))
     }
 
     /// Where it lies.
@@ -104,6 +106,11 @@ impl Fifo {
     /// The server's own descriptor.
     pub fn file(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
+    }
+
+    /// Its file's device and inode: no other file has both.
+    pub fn file_id(&self) -> (u64, u64) {
+        (self.device, self.inode)
     }
 
     /// Its file's inode.

@@ -75,6 +75,10 @@ impl Endpoints {
                         self.doubtful.insert(id);
                     } else if endpoint.is_led_to() && endpoint.fifos().all(Fifo::is_closed) {
                         (endpoint.roles, endpoint.unseen) = (Roles::Fresh, false);
+                        if endpoint.kind.is_some() && !endpoint.crowded {
+                            endpoint.shut = true;
+                            self.events.push_back(Event::Shut { endpoint: id });
+                        }
                     }
                 }
                 Happening::Stirred(_) | Happening::Anything => {}

@@ -142,6 +142,7 @@ impl Endpoints {
     /// The first time that somebody opens an endpoint, or when it turns out to be of another kind.
     pub(super) fn announce(&mut self, id: EndpointId, kind: Kind) {
         let Some(endpoint) = self.endpoints.get_mut(&id) else { return };
+        let was_shut = std::mem::take(&mut endpoint.shut);
         match endpoint.kind.replace(kind) {
             None => self.events.push_back(Event::Opened {
                 endpoint: id,
@@ -149,7 +150,7 @@ impl Endpoints {
                 process: endpoint.owner,
                 kind,
             }),
-            Some(old) if old != kind => self.events.push_back(Event::Changed { endpoint: id, kind }),
+            Some(old) if old != kind || was_shut => self.events.push_back(Event::Changed { endpoint: id, kind }),
             Some(_) => {}
         }
     }

@@ -32,6 +32,8 @@ pub(super) struct Endpoint {
     pub unseen: bool,
     /// Set once somebody opened it: from then on the driver knows it.
     pub kind: Option<Kind>,
+    /// The driver was told that nobody has it open.
+    pub shut: bool,
     /// The thread that followed the link last, and how many opens there had been.
     asked: Option<(u32, u64)>,
     /// There may have been more opens than were told: two threads at once, or lost events.
@@ -52,6 +54,7 @@ impl Endpoint {
             out: None,
             unseen: false,
             kind: None,
+            shut: false,
             asked: None,
             crowded: false,
             inherited: false,

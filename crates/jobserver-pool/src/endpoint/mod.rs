@@ -311,9 +311,9 @@ impl Endpoints {
         self.endpoints.get(&endpoint).map_or(Ok(Vec::new()), Endpoint::files)
     }
 
-    /// The inode of its first FIFO: who doesn't have a descriptor of that has nothing to do with the endpoint.
-    pub fn inode(&self, endpoint: EndpointId) -> u64 {
-        self.endpoints.get(&endpoint).and_then(|endpoint| endpoint.fifos().next()).map_or(0, Fifo::inode)
+    /// Device and inode of its first FIFO: who doesn't have a descriptor of that has nothing to do with the endpoint.
+    pub fn file_id(&self, endpoint: EndpointId) -> (u64, u64) {
+        self.endpoints.get(&endpoint).and_then(|endpoint| endpoint.fifos().next()).map_or((0, 0), Fifo::file_id)
     }
 
     /// Takes over an endpoint of an earlier server, of process `pid`, by the descriptors that a runner kept of it, and

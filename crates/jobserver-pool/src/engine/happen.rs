@@ -17,7 +17,13 @@ impl Engine {
             Event::Changed { endpoint, kind } => {
                 if let Some(&client) = self.numbers.get(&endpoint) {
                     self.scheduler.set_kind(self.now(), client, client::kind(kind, self.splits));
+                    self.scheduler.set_shut(self.now(), client, false);
                     self.tell_descriptors(client, endpoint, kind);
+                }
+            }
+            Event::Shut { endpoint } => {
+                if let Some(&client) = self.numbers.get(&endpoint) {
+                    self.scheduler.set_shut(self.now(), client, true);
                 }
             }
             Event::Stirred { endpoint, taken: taken @ 1.., .. } => {
@@ -33,7 +39,7 @@ impl Engine {
     /// The rest of it.
     pub(super) fn went(&mut self, event: Event) {
         match event {
-            Event::Opened { .. } | Event::Changed { .. } => {}
+            Event::Opened { .. } | Event::Changed { .. } | Event::Shut { .. } => {}
             Event::Stirred { endpoint, returned, left, .. } => self.returned(endpoint, returned, left),
             Event::Gone { endpoint } => self.gone(endpoint),
             Event::Sharing { lease, error } => self.sharing(lease, &error),
@@ -91,10 +97,10 @@ impl Engine {
         }
     }
 
-    fn gone(&mut self, number: endpoint::EndpointId) {
+    pub(super) fn gone(&mut self, number: endpoint::EndpointId) {
         let Some(client) = self.numbers.remove(&number) else { return };
         let Some(known) = self.clients.remove(&client) else { return };
-        self.journal.write((number.0, 0), 0);
+        self.journal.write((number.0, (0, 0)), 0);
         let held = self.scheduler.close_endpoint(self.now(), client);
         let pid = known.process.map(|process| process.pid);
         if held > 0 {

@@ -4,6 +4,7 @@
 //! One thread, no timer of its own: it is woken by [`Engine::fd`] or after [`Engine::timeout`], and then
 //! [`Engine::turn`] does all there is to do.
 
+mod adopt;
 mod client;
 mod happen;
 mod journal;
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::admission::Shortage;
 use crate::endpoint::{self, Endpoints, Event, Style};
-use crate::ledger::{EndpointId, LeaseId, Ledger, Terms};
+use crate::ledger::{EndpointId, LeaseId, Ledger, Stage, Terms};
 use crate::scheduler::{Action, Nanos, Scheduler};
 use client::Client;
 use journal::{Found, Journal};
@@ -231,44 +232,14 @@ impl Engine {
         self.journal.server
     }
 
-    /// Takes a client over that an earlier server gave this number. The descriptors are those that it gave for it.
-    ///
-    /// # Errors
-    /// The process is gone, the lease too, or these are no descriptors of a pool's FIFOs.
-    pub fn adopt(
-        &mut self,
-        lease: LeaseId,
-        (server, number): (u64, u64),
-        pid: u32,
-        kind: endpoint::Kind,
-        descriptors: Vec<OwnedFd>,
-    ) -> io::Result<()> {
-        let gone = || io::Error::new(io::ErrorKind::NotFound, "the lease is gone");
-        let place = self.leases.get(&lease).ok_or_else(gone)?.place;
-        let (endpoint, lying) = self.endpoints.adopt(place, pid, kind, descriptors)?;
-        if lying > self.set as usize {
-            self.endpoints.shut(endpoint);
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "more tokens lie there than the pool has slots"));
-        }
-        let key = (number, self.endpoints.inode(endpoint));
-        let sum = if server == self.found.server { self.found.sums.remove(&key) } else { None };
-        let (result, events) = self.hear();
-        // Before its returns are heard of, which are of what it holds.
-        if let Some(&client) = self.numbers.get(&endpoint) {
-            let held = sum.map_or(0, |sum| sum.saturating_sub(lying as u32));
-            self.scheduler.adopt(self.now(), client, held);
-            self.touched.push(client);
-        }
-        events.into_iter().for_each(|event| self.went(event));
-        // What lies there is nobody's. What the client was quicker to take is told like any other.
-        self.endpoints.withdraw(endpoint, lying)?;
-        result
-    }
-
     /// The lease's command runs as this process, or does no more.
     pub fn set_command(&mut self, lease: LeaseId, pid: Option<u32>) {
         if let Some(lease) = self.leases.get_mut(&lease) {
             lease.owner.command_pid = pid;
+        }
+        let runs = self.ledger().lease(lease).is_some_and(|account| account.stage() == Stage::Running);
+        if pid.is_some() && runs {
+            self.note_lease(lease, true);
         }
     }
 

@@ -9,6 +9,9 @@ use super::Engine;
 use crate::endpoint::Hearing;
 use crate::scheduler::{policy, Nanos};
 
+/// How soon it is tried again where the kernel could not be asked to wake us.
+const DEAF: Nanos = 100_000_000;
+
 #[derive(Debug, Default)]
 pub(super) struct Rest {
     /// Somebody asked for a FIFO lately: until then it shows what kind of client he is.
@@ -43,12 +46,70 @@ impl Engine {
         self.rest.stirred = if stir.moved { now } else { self.rest.stirred };
         // Where nothing has stirred, no timer is needed.
         self.rest.look = self.rest.look.or(nap.filter(|_| stir.moved).map(|nap| now + nap));
-        self.endpoints.hear(if self.rest.look.is_some() {
+        let heard = self.endpoints.hear(if self.rest.look.is_some() {
             Hearing::Nothing
         } else if !self.splits && !free {
             Hearing::Returns
         } else {
             Hearing::All
-        })
+        });
+        if heard.is_err() {
+            // Nothing may wake us now: it is looked at all the same.
+            self.rest.look = Some(now + DEAF);
+        }
+        heard
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    use rustix::event::{poll, PollFd, PollFlags, Timespec};
+
+    use super::*;
+    use crate::endpoint::Style;
+    use crate::engine::Owner;
+    use crate::fuse::Reach;
+    use crate::ledger::Terms;
+
+    /// Nothing healthy takes that long.
+    const BOUND: Duration = Duration::from_secs(60);
+    const HOUR: Nanos = 3_600_000_000_000;
+
+    #[test]
+    fn a_nap_ends_when_somebody_comes() {
+        let parent = tempfile::tempdir().unwrap();
+        let style = Style::Tracked(Reach::Owner);
+        let mut engine = Engine::start(&parent.path().join("pool"), style, 2).unwrap();
+        let owner = Owner { uid: rustix::process::geteuid().as_raw(), ..Owner::default() };
+        let lease = engine.open_lease("build", Terms::new("a build"), owner).unwrap();
+        engine.turn().unwrap();
+        let path = engine.path(lease).unwrap().to_path_buf();
+        engine.rest.look = Some(engine.now() + HOUR);
+        engine.listen().unwrap();
+        // One open, so that nothing else of it is asked for that would wake us.
+        let script = "exec 3<>$1; t=$(head -c 1 <&3); [ \"$t\" = + ] && printf + >&3";
+        let mut child = Command::new("sh").args(["-c", script, "sh"]).arg(path).stdin(Stdio::null()).spawn().unwrap();
+        let start = Instant::now();
+        // As a server does: it is woken, or by its timer, and by nothing else.
+        let turn = |engine: &mut Engine| {
+            let left = BOUND.saturating_sub(start.elapsed());
+            let timeout = Timespec::try_from(engine.timeout().map_or(left, |timeout| timeout.min(left))).unwrap();
+            let fd = PollFd::from_borrowed_fd(engine.fd(), PollFlags::IN);
+            poll(&mut [fd], Some(&timeout)).unwrap();
+            assert!(start.elapsed() < BOUND, "the client waits for the end of the nap");
+            engine.turn().unwrap();
+        };
+        while engine.ledger().endpoints().count() == 0 {
+            turn(&mut engine);
+        }
+        // It takes the token, returns it, and ends.
+        while engine.ledger().endpoints().count() > 0 {
+            turn(&mut engine);
+        }
+        assert!(child.wait().unwrap().success());
+        assert_eq!((engine.ledger().free(), engine.ledger().recovered(), engine.ledger().strays()), (1, 0, 0));
     }
 }

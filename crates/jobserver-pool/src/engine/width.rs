@@ -32,7 +32,7 @@ impl Engine {
     /// What decides how many slots may be out.
     pub fn usage(&self) -> Use {
         let open = self.ledger().leases().filter(|(_, lease)| lease.stage() != Stage::Ended);
-        let floors = open.map(|(_, lease)| lease.terms().floor).fold(0, u32::saturating_add);
+        let floors = open.map(|(_, lease)| lease.terms().floor.min(lease.terms().cap)).fold(0, u32::saturating_add);
         Use { set: self.set, held: self.ledger().held(), floors }
     }
 

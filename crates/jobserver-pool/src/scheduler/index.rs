@@ -37,6 +37,8 @@ pub(super) struct Places {
     pub asked: BTreeSet<(Nanos, EndpointId)>,
     /// Endpoints that rest, by when that ends.
     pub resting: BTreeSet<(Nanos, EndpointId)>,
+    /// Endpoints that nobody has open, with an offer.
+    pub unseen: BTreeSet<EndpointId>,
     /// Leases above their cap, which was lowered.
     pub over: BTreeSet<LeaseId>,
     /// Those of them that have an offer lying.
@@ -94,6 +96,8 @@ pub(super) struct Spot {
     ripe: Option<Nanos>,
     asked: Option<Nanos>,
     resting: Option<Nanos>,
+    /// Nobody has it open, and an offer lies there.
+    unseen: bool,
     /// It has an offer, which it takes unheard, and what it returns then comes to us.
     takes: bool,
 }
@@ -113,7 +117,9 @@ impl Scheduler {
         let Some(station) = self.stations.get(endpoint) else { return };
         let mut spot = Spot::default();
         let class = station.class();
-        if offered == 0 {
+        if station.shut {
+            spot.unseen = offered > 0 && !station.quicker;
+        } else if offered == 0 {
             // Among those who are asked, who never was comes first, then each in turn.
             let asked = if station.misses > 0 { station.offered_at } else { 0 };
             let next = if class.asks() { asked } else { station.served };
@@ -162,6 +168,8 @@ impl Scheduler {
         move_in(&mut places.wanting, wants(old), wants(new));
         move_in(&mut places.ripe, at(old.ripe), at(new.ripe));
         move_in(&mut places.asked, at(old.asked), at(new.asked));
+        let unseen = |spot: Spot| spot.unseen.then_some(endpoint);
+        move_in(&mut places.unseen, unseen(old), unseen(new));
         move_in(&mut places.resting, at(old.resting), at(new.resting));
     }
 

@@ -140,6 +140,16 @@ impl Scheduler {
         }
     }
 
+    /// Nobody has the endpoint open any more, or somebody has again. What lies there is taken back, and nothing is laid there
+    /// meanwhile; what its client holds stays counted.
+    pub fn set_shut(&mut self, now: Nanos, endpoint: EndpointId, shut: bool) {
+        self.pass(now);
+        if let Some(station) = self.stations.get_mut(endpoint) {
+            station.shut = shut;
+            self.refresh(endpoint);
+        }
+    }
+
     /// So many tokens were taken from an endpoint, and so many bytes came back through it, since it was last looked
     /// at; in that order, for what was returned may have been taken in between. `before` are other endpoints of the
     /// lease that may have read what this one returned, the likeliest first.
@@ -181,9 +191,8 @@ impl Scheduler {
             let waited = station.waited(now, self.typical_job.get());
             station.took(now, held);
             self.ledger.taken(endpoint, taken);
-            if self.ledger.endpoint(endpoint).is_some_and(|account| account.offered() == 0) {
-                station.empty_since = now;
-            }
+            // What it waited for until now is counted once, also where more lies there for it.
+            station.empty_since = now;
             self.note_wait(endpoint, waited);
         }
         let Some(station) = self.stations.get_mut(endpoint) else { return Returned::default() };

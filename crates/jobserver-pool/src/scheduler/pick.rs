@@ -1,6 +1,7 @@
 //! The next action, and when to look again.
 //!
-//! In this order: what is owed is taken back; what lies in a lease beyond its cap, too; a lease that waits gets its first slot; a free slot goes to the
+//! In this order: what is owed is taken back; what lies in a lease beyond its cap, or where nobody
+//! would see it, too; a lease that waits gets its first slot; a free slot goes to the
 //! hungriest; and where none is free, an offer moves: out of a place that has more than the hungriest, or out of one
 //! where it lay too long.
 
@@ -50,6 +51,7 @@ impl Scheduler {
         let action = self
             .debts()
             .or_else(|| self.excess())
+            .or_else(|| self.unseen())
             .or_else(|| self.first_slots())
             .or_else(|| self.free_slots())
             .or_else(|| self.moves());
@@ -111,6 +113,11 @@ impl Scheduler {
         let above = self.ledger.lease(lease).map_or(0, |account| account.width().saturating_sub(account.terms().cap));
         let endpoint = self.shares[lease].offering.last()?.2;
         self.recall(endpoint, above)
+    }
+
+    fn unseen(&mut self) -> Option<Action> {
+        let &endpoint = self.places.unseen.first()?;
+        self.recall(endpoint, u32::MAX)
     }
 
     fn first_slots(&mut self) -> Option<Action> {

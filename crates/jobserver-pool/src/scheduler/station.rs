@@ -72,6 +72,8 @@ pub(super) struct Station {
     pub proven: bool,
     /// How often it left an offer lying since it last took one, and for how long, in doublings.
     pub misses: u32,
+    /// Nobody would see an offer.
+    pub shut: bool,
     /// Left alone until then.
     pub resting: Option<Nanos>,
     /// Since when its oldest offer lies there.
@@ -80,7 +82,7 @@ pub(super) struct Station {
     pub ripe_at: Nanos,
     /// When it last took one.
     pub served: Nanos,
-    /// Since when nothing lies there for it.
+    /// Since when it has waited, if it waits: its last take, or when it last had nothing to take.
     pub empty_since: Nanos,
     /// A withdrawal found less than was offered: the event that says so is under way.
     pub quicker: bool,
@@ -98,6 +100,7 @@ impl Station {
             kind,
             proven: false,
             misses: 0,
+            shut: false,
             resting: None,
             offered_at: now,
             ripe_at: now,

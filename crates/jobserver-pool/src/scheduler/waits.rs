@@ -36,7 +36,7 @@ impl Scheduler {
     }
 
     /// How many leases wait for their first slot, and clients seem to wait for a token: they took their last one and have
-    /// none to take. It costs a look at each lease.
+    /// none to take. It costs a look at each of these.
     pub fn waiting(&self) -> usize {
         let leases: usize = self.places.users.values().map(|user| user.line.len()).sum();
         let keen = |turn: &super::index::Turn| {

@@ -18,7 +18,7 @@ use crate::endpoint::{self, Style};
 use crate::failed::failed;
 
 /// What the directories of local pools are called; the rest of the name is chance's.
-const PREFIX: &str = "jobserver-run-";
+pub const OF_ONE_COMMAND: &str = "jobserver-run-";
 
 /// A pool served by a thread.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Local {
     /// As [`Server::start`]; no directory can be made in `parent`; no thread can be had.
     pub fn start(parent: &Path, style: Style, capacity: u32, tell: fn(&str)) -> io::Result<Local> {
         sweep(parent);
-        let name = format!("{PREFIX}{}-{:08x}", std::process::id(), chance()?);
+        let name = format!("{OF_ONE_COMMAND}{}-{:08x}", std::process::id(), chance()?);
         let directory = parent.join(name);
         let opened = Server::start(&directory, style, capacity, tell).and_then(|mut server| {
             server.publish()?;
@@ -90,11 +90,13 @@ impl Drop for Local {
 /// Removes what killed servers of this user have left in `parent`.
 fn sweep(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let is_ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX))
+        let is_ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(OF_ONE_COMMAND))
             && entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == rustix::process::geteuid().as_raw());
         // One that is served is locked; one that is being made is not yet, but its maker is alive.
-        let maker =
-            entry.file_name().to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next()?.parse().ok());
+        let maker = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.strip_prefix(OF_ONE_COMMAND)?.split('-').next()?.parse().ok());
         let is_orphan = maker.is_some_and(|pid: u32| !Path::new("/proc").join(pid.to_string()).exists());
         if is_ours && is_orphan && endpoint::clear(&entry.path()).is_ok() {
             for socket in [SOCKET, UNNAMED] {

@@ -8,6 +8,7 @@
 mod local;
 mod peer;
 mod pressure;
+mod set;
 
 use std::collections::HashMap;
 use std::fs::{self, File, Permissions};
@@ -28,7 +29,7 @@ use crate::engine::{Engine, Notice};
 use crate::failed::failed;
 use crate::fuse::Reach;
 use crate::ledger::LeaseId;
-pub use local::Local;
+pub use local::{Local, OF_ONE_COMMAND};
 use peer::Peer;
 
 /// A pool that is being served.
@@ -141,11 +142,12 @@ impl Server {
         let mut ready = Vec::with_capacity(64);
         loop {
             ready.clear();
-            self.look_at_machine();
-            self.turn_engine();
+            // Before the turns: what they ask for is done before we sleep.
             for id in std::mem::take(&mut self.again) {
                 self.hear(id);
             }
+            self.look_at_machine();
+            self.turn_engine();
             let at_once = (!self.again.is_empty()).then_some(Duration::ZERO);
             let timeout =
                 at_once.or_else(|| self.engine.timeout().into_iter().chain(self.next_look()).min()).map(|timeout| {

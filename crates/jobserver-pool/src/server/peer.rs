@@ -13,7 +13,7 @@ use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::event::epoll;
 
 use super::Server;
-use crate::control::{Lines, Open, Reply, Request, Set, VERSION};
+use crate::control::{Lines, Open, Reply, Request, VERSION};
 use crate::endpoint::Kind;
 use crate::engine::Owner;
 use crate::fuse::Reach;
@@ -30,17 +30,17 @@ const LINES_A_TURN: usize = 8;
 const WORDS_MOST: usize = 4096;
 
 /// More would change nothing that could be seen.
-const WEIGHT_MOST: u32 = 1000;
+pub(super) const WEIGHT_MOST: u32 = 1000;
 
 #[derive(Debug)]
 pub(super) struct Peer {
     /// None once it was closed: the lease lives on until its command has ended.
     lines: Option<Lines>,
     /// 0 if it lives in a pid namespace that can't be seen from here.
-    pid: u32,
-    uid: u32,
-    lease: Option<LeaseId>,
-    command: Option<Process>,
+    pub(super) pid: u32,
+    pub(super) uid: u32,
+    pub(super) lease: Option<LeaseId>,
+    pub(super) command: Option<Process>,
 }
 
 impl Server {
@@ -98,7 +98,7 @@ impl Server {
     }
 
     /// Whether this user may see and change all.
-    fn is_master(&self, uid: u32) -> bool {
+    pub(super) fn is_master(&self, uid: u32) -> bool {
         uid == 0 || uid == rustix::process::geteuid().as_raw()
     }
 
@@ -147,12 +147,22 @@ impl Server {
             Request::Resume { mut open, path, pid } => {
                 // Its command runs, so it has its slot: one that is not free is owed.
                 open.now = !open.inherited;
-                self.open(id, open, Some(path)).or_else(|| self.command(id, pid, descriptors).err().map(refusal))
+                // Who may go on with it is known before anything is opened: who may not moves nothing.
+                let process = match self.own_command(id, pid, descriptors) {
+                    Ok(process) => process,
+                    Err(message) => return Some(refusal(message)),
+                };
+                match self.open(id, open, Some((path, process.id().pid))) {
+                    Some(refused @ Reply::Error { .. }) => Some(refused),
+                    opened => self.follow(id, process).err().map(refusal).or(opened),
+                }
             }
             Request::Adopt { server, endpoint, pid, kind } => {
                 Some(self.adopt(id, (server, endpoint), pid, kind, descriptors))
             }
-            Request::Command { pid } => self.command(id, pid, descriptors).err().map(refusal),
+            Request::Command { pid } => {
+                self.process(id, pid, descriptors).and_then(|process| self.follow(id, process)).err().map(refusal)
+            }
             Request::Status => {
                 let asks = self.peers.get(&id)?.uid;
                 let all = self.is_master(asks);
@@ -162,8 +172,9 @@ impl Server {
         }
     }
 
-    /// `path`: that of a lease of an earlier server.
-    fn open(&mut self, id: u64, open: Open, path: Option<String>) -> Option<Reply> {
+    /// `old`: the path of a lease of an earlier server, and the process of its command.
+    fn open(&mut self, id: u64, open: Open, old: Option<(String, u32)>) -> Option<Reply> {
+        let (path, command_pid) = old.unzip();
         let peer = self.peers.get(&id)?;
         if peer.lease.is_some() {
             return Some(refusal("this connection has a lease already: a second one needs a second connection"));
@@ -193,9 +204,12 @@ impl Server {
         };
         let (uid, pid) = (peer.uid, peer.pid);
         // One that nobody knows of waits like any other, whoever says that it runs.
-        let is_known = path.is_none()
-            || self.engine.had_lease(&place, uid)
-            || (self.engine.style_name() != "tracked" && self.is_master(uid));
+        let had = command_pid.and_then(|pid| self.engine.had_lease(&place, uid, pid));
+        if had == Some(false) {
+            return Some(refusal(format!("the command of lease {place} is another process")));
+        }
+        let is_known =
+            path.is_none() || had.is_some() || (self.engine.style_name() != "tracked" && self.is_master(uid));
         let now = now && is_known;
         let verb = if path.is_some() { "goes on" } else { "is opened" };
         log::info!("user {uid}: lease {place} {verb} for process {pid}: {name:?}, {command:?}");
@@ -209,6 +223,7 @@ impl Server {
             Ok(lease) => lease,
             Err(error) => return Some(refusal(format!("no lease can be opened: {error}"))),
         };
+        self.engine.forget_had_lease(&place);
         if pipes && !self.engine.splits() {
             self.engine.close_lease(lease);
             return Some(refusal("this pool is of one command: it has no pipes for make before 4.4"));
@@ -230,7 +245,7 @@ impl Server {
     }
 
     /// `pid` is how the peer calls it; a pidfd beside says which process that is, whatever the peer's pid namespace.
-    fn command(&mut self, id: u64, pid: u32, descriptors: Vec<OwnedFd>) -> Result<(), String> {
+    fn process(&mut self, id: u64, pid: u32, descriptors: Vec<OwnedFd>) -> Result<Process, String> {
         let Peer { uid, pid: speaker, .. } = *self.peers.get(&id).ok_or("no such peer")?;
         let process = match descriptors.into_iter().next() {
             Some(pidfd) => Process::of_pidfd(pidfd),
@@ -243,6 +258,23 @@ impl Server {
         if about.uid != uid && uid != 0 {
             return Err(format!("process {pid} belongs to another user"));
         }
+        Ok(process)
+    }
+
+    /// The same of a command that runs already: who has started it speaks for it.
+    fn own_command(&mut self, id: u64, pid: u32, descriptors: Vec<OwnedFd>) -> Result<Process, String> {
+        let process = self.process(id, pid, descriptors)?;
+        let (pid, speaker) = (process.id().pid, self.peers.get(&id).map_or(0, |peer| peer.pid));
+        // One that can't be seen is none of its parents either.
+        if speaker != 0 && pid != speaker && !process::about(pid).is_ok_and(|about| about.parent == speaker) {
+            return Err(format!("process {pid} was started by another process than the one that asks"));
+        }
+        Ok(process)
+    }
+
+    /// The lease of this peer lasts until that process has ended.
+    fn follow(&mut self, id: u64, process: Process) -> Result<(), String> {
+        let pid = process.id().pid;
         let flags = epoll::EventFlags::IN;
         super::watch(&self.epoll, process.fd(), id + 1, flags).map_err(|error| error.to_string())?;
         let peer = self.peers.get_mut(&id).ok_or("no such peer")?;
@@ -272,56 +304,6 @@ impl Server {
             Ok(()) => Reply::Done,
             Err(error) => refusal(format!("process {pid} can't be taken over: {error}")),
         }
-    }
-
-    /// All of it or nothing.
-    fn set(&mut self, id: u64, set: &Set) -> Reply {
-        let Some(uid) = self.peers.get(&id).map(|peer| peer.uid) else { return Reply::Done };
-        if set.capacity.is_some() && !self.is_master(uid) {
-            return refusal("only root and who runs the server may set the number of slots");
-        }
-        if set.capacity == Some(0) {
-            return refusal("a pool has one slot at least");
-        }
-        let leases = match &set.lease {
-            Some(name) => self.named(uid, name),
-            None if set.cap.is_some() || set.weight.is_some() => {
-                return refusal("a cap or a weight is that of a lease")
-            }
-            None => Vec::new(),
-        };
-        if let Some(name) = set.lease.as_ref().filter(|_| leases.is_empty()) {
-            return refusal(format!("no lease of user {uid} has the name or the pid {name:?}"));
-        }
-        match set.weight {
-            Some(0) => return refusal("a weight is 1 at least"),
-            Some(2..) if !self.is_master(uid) => {
-                return refusal("only root may give a weight above 1 in the machine's pool")
-            }
-            _ => {}
-        }
-        let cap = set.cap.map(|cap| if cap == 0 { u32::MAX } else { cap });
-        for lease in leases {
-            self.engine.set_terms(lease, cap, set.weight.map(|weight| weight.min(WEIGHT_MOST)));
-        }
-        if let Some(capacity) = set.capacity {
-            self.engine.resize(capacity);
-        }
-        Reply::Done
-    }
-
-    /// The leases that this user may change and that are called so, by their name, or by the pid of who speaks for them or
-    /// of their command.
-    fn named(&self, uid: u32, name: &str) -> Vec<LeaseId> {
-        let all = self.is_master(uid);
-        let pid = name.parse().ok();
-        let mine = self.peers.values().filter(|peer| all || peer.uid == uid).filter_map(|peer| {
-            let lease = peer.lease?;
-            let command = peer.command.as_ref().map(|process| process.id().pid);
-            let is_called = self.engine.ledger().lease(lease).is_some_and(|account| account.terms().name == name);
-            (is_called || (pid.is_some() && (pid == Some(peer.pid) || pid == command))).then_some(lease)
-        });
-        mine.collect()
     }
 
     /// The connection is over; the lease too, unless its command still runs.
@@ -364,6 +346,6 @@ fn shorten(text: &mut String) {
     }
 }
 
-fn refusal(message: impl Into<String>) -> Reply {
+pub(super) fn refusal(message: impl Into<String>) -> Reply {
     Reply::Error { message: message.into() }
 }

@@ -1,9 +1,11 @@
 //! The machine is looked at once a second while somebody has a lease, if anything is to be kept free there.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use super::Server;
 use crate::admission::{Admission, Limits, Machine};
+use crate::ledger::{LeaseAccount, Stage};
 
 /// Jobs of a build last about so long, and the kernel's own figures change no faster.
 const EACH: Duration = Duration::from_secs(1);
@@ -23,7 +25,9 @@ impl Server {
         if !self.admission.is_needed() {
             return;
         }
-        if self.engine.ledger().leases().next().is_none() {
+        // One that has ended is nothing to look for: a service that a build left behind may live for weeks.
+        let counts = |lease: &LeaseAccount| lease.stage() != Stage::Ended || lease.held() > 0;
+        if !self.engine.ledger().leases().any(|(_, lease)| counts(lease)) {
             if self.look.take().is_some() {
                 self.admission.forget();
                 self.engine.allow(None);
@@ -44,6 +48,8 @@ impl Server {
                     log::info!("{slots} of {} slots are in force: {reading:?}", self.engine.capacity());
                 }
             }
+            // No descriptor or no memory is left: all the more what is in force stays so, and the next second tells.
+            Err(error) if !is_final(&error) => log::warn!("the machine can't be watched just now: {error}"),
             Err(error) => {
                 (self.tell)(&format!("the machine can't be watched: {error}: all slots stay in force"));
                 self.limit(Limits::default());
@@ -52,4 +58,10 @@ impl Server {
             }
         }
     }
+}
+
+/// The kernel tells no such figures, or not to us.
+fn is_final(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, NotFound, PermissionDenied};
+    matches!(error.kind(), NotFound | PermissionDenied | InvalidData)
 }

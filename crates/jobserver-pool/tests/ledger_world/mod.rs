@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use jobserver_pool::ledger::{EndpointId, LeaseId, Stage, Terms};
-use jobserver_pool::scheduler::{Action, Kind, Nanos, Scheduler};
+use jobserver_pool::scheduler::{Action, Kind, Nanos, Scheduler, Waits};
 
-const MS: Nanos = 1_000_000;
+pub const MS: Nanos = 1_000_000;
 
 #[derive(Debug)]
 struct Fifo {
@@ -14,6 +14,7 @@ struct Fifo {
     lying: u32,
     output: u32,
     dirty: bool,
+    shut: bool,
 }
 
 #[derive(Debug)]
@@ -59,6 +60,8 @@ impl World {
             (58, Some(endpoint), _) if b % 4 == 0 => self.repair(endpoint),
             (58..=60, ..) => self.now += a * MS / 1000,
             (61, ..) => self.now += a * MS,
+            (62, _, Some(lease)) if b % 2 == 0 => self.set_terms(lease, a, b),
+            (62, Some(endpoint), _) => self.set_shut(endpoint, a % 2 == 0),
             _ => self.now = self.pool.next_due().unwrap_or(self.now),
         }
         if what != 63 {
@@ -85,6 +88,19 @@ impl World {
         lease
     }
 
+    pub fn set_cap(&mut self, lease: LeaseId, cap: u32) {
+        assert!(self.pool.set_terms(self.now, lease, Some(cap), None));
+        self.drive();
+    }
+
+    pub fn waits(&self, lease: LeaseId) -> (&Waits, Nanos) {
+        (self.pool.waits(), self.pool.waited(self.now, lease))
+    }
+
+    pub fn offered_in(&self, lease: LeaseId) -> u32 {
+        self.pool.ledger().lease(lease).map_or(0, |account| account.offered())
+    }
+
     pub fn close(&mut self, lease: LeaseId) {
         self.pool.close_lease(self.now, lease);
         self.leases.retain(|&other| other != lease);
@@ -105,8 +121,8 @@ impl World {
     }
 
     /// Time passes, and what is due by then is done.
-    pub fn pass(&mut self, milliseconds: u64) {
-        let until = self.now + milliseconds * MS;
+    pub fn pass(&mut self, time: Nanos) {
+        let until = self.now + time;
         while let Some(due) = self.pool.next_due().filter(|&due| due < until) {
             self.now = due;
             self.drive();
@@ -157,6 +173,20 @@ impl World {
         self.leases.push(self.pool.open_lease(self.now, terms));
     }
 
+    fn set_terms(&mut self, lease: LeaseId, a: u64, b: u64) {
+        let caps = [None, Some(u32::MAX), Some(1 + (a / 4 % 5) as u32), Some(1 + (a / 4 % 5) as u32)];
+        let weight = (b % 2 == 0).then_some(1 + (b / 2 % 3) as u32);
+        let is_there = self.pool.set_terms(self.now, lease, caps[a as usize % 4], weight);
+        assert_eq!(is_there, self.pool.ledger().lease(lease).is_some());
+    }
+
+    pub fn set_shut(&mut self, endpoint: EndpointId, shut: bool) {
+        self.settle(0);
+        self.fifos.get_mut(&endpoint).expect("it is open").shut = shut;
+        self.pool.set_shut(self.now, endpoint, shut);
+        self.drive();
+    }
+
     fn open_endpoint(&mut self, lease: LeaseId, a: u64) {
         let shared = Kind::Shared { in_place: a % 16 < 8 };
         let kind = [Kind::Waiting, Kind::NonWaiting, Kind::Waiting, shared][a as usize % 4];
@@ -165,7 +195,7 @@ impl World {
 
     fn open(&mut self, lease: LeaseId, kind: Kind) -> EndpointId {
         let endpoint = self.pool.open_endpoint(self.now, lease, kind).expect("the lease is open");
-        self.fifos.insert(endpoint, Fifo { lease, kind, lying: 0, output: 0, dirty: false });
+        self.fifos.insert(endpoint, Fifo { lease, kind, lying: 0, output: 0, dirty: false, shut: false });
         endpoint
     }
 
@@ -187,7 +217,7 @@ impl World {
     /// By the client itself, a child of its, or anybody who opened the same FIFO.
     fn read(&mut self, endpoint: EndpointId, count: u32) {
         let fifo = self.fifos.get_mut(&endpoint).expect("it is open");
-        let count = fifo.lying.min(count);
+        let count = if fifo.shut { 0 } else { fifo.lying.min(count) };
         fifo.lying -= count;
         fifo.dirty |= count > 0;
         *self.held.entry(fifo.lease).or_default() += count;
@@ -266,6 +296,7 @@ impl World {
 
     fn offer(&mut self, endpoint: EndpointId, count: u32) {
         let fifo = self.fifos.get_mut(&endpoint).expect("offers are for open endpoints");
+        assert!(!fifo.shut, "an offer that nobody sees");
         fifo.lying += count;
         let ledger = self.pool.ledger();
         let lease = ledger.lease(fifo.lease).expect("its lease is counted");
@@ -285,12 +316,15 @@ impl World {
         assert!(!waits || ledger.free() == 0, "a lease waits beside a free slot");
         for (&endpoint, fifo) in self.fifos.iter().filter(|(_, fifo)| !fifo.dirty) {
             assert_eq!(fifo.lying, self.offered(endpoint), "an offer was lost at {endpoint:?}");
+            assert!(!fifo.shut || fifo.lying == 0, "what nobody would see is taken back");
         }
         if self.fifos.values().all(|fifo| !fifo.dirty) {
             for (id, lease) in ledger.leases() {
                 let implicit = u32::from(lease.stage() == Stage::Running && !lease.terms().inherited);
                 let held = self.held.get(&id).copied().unwrap_or(0);
                 assert_eq!(lease.held() - implicit, held, "what a lease holds");
+                let within = lease.width() <= lease.terms().cap;
+                assert!(within || lease.offered() == 0, "what lies there beyond its cap is taken back: {lease:?}");
             }
             self.nobody_starves();
             self.calm_is_whoever_has_nothing_to_wait_for();
@@ -299,7 +333,9 @@ impl World {
 
     /// Whoever waits without an offer, and could get one, has a moment at which that is looked at again.
     fn nobody_starves(&self) {
-        let waits = |(endpoint, fifo): (&EndpointId, &Fifo)| fifo.kind == Kind::Waiting && self.could_get(*endpoint);
+        let waits = |(endpoint, fifo): (&EndpointId, &Fifo)| {
+            fifo.kind == Kind::Waiting && !fifo.shut && self.could_get(*endpoint)
+        };
         let starves = self.fifos.iter().find(|&(endpoint, fifo)| fifo.lying == 0 && waits((endpoint, fifo)));
         if let Some((endpoint, _)) = starves {
             assert!(self.pool.next_due().is_some(), "{endpoint:?} starves: {:?}", self.pool);
@@ -323,7 +359,8 @@ impl World {
     pub fn everyone_who_waits_is_asked(&mut self) {
         self.settle(0);
         self.drive();
-        let waiting: Vec<_> = self.fifos.iter().filter(|(_, fifo)| fifo.kind == Kind::Waiting).map(|f| *f.0).collect();
+        let waiting: Vec<_> =
+            self.fifos.iter().filter(|(_, fifo)| fifo.kind == Kind::Waiting && !fifo.shut).map(|f| *f.0).collect();
         for endpoint in waiting {
             let until = self.now + 60_000 * MS;
             while self.fifos[&endpoint].lying == 0 && self.could_get(endpoint) {

@@ -25,6 +25,8 @@ pub struct Account {
     pub kind: Kind,
     pub offered: usize,
     pub held: usize,
+    /// Nobody has it open.
+    pub shut: bool,
     served: Instant,
 }
 
@@ -157,11 +159,15 @@ impl Books {
         match event {
             Event::Opened { endpoint, lease, process, kind } => {
                 let served = Instant::now();
-                let account = Account { lease, process, kind, offered: 0, held: 0, served };
+                let account = Account { lease, process, kind, offered: 0, held: 0, shut: false, served };
                 assert!(self.accounts.insert(endpoint, account).is_none());
                 self.opened += 1;
             }
-            Event::Changed { endpoint, kind } => self.accounts.get_mut(&endpoint).unwrap().kind = kind,
+            Event::Changed { endpoint, kind } => {
+                let account = self.accounts.get_mut(&endpoint).unwrap();
+                (account.kind, account.shut) = (kind, false);
+            }
+            Event::Shut { endpoint } => self.accounts.get_mut(&endpoint).unwrap().shut = true,
             Event::Stirred { endpoint, taken, returned, left } => {
                 let account = self.accounts.get_mut(&endpoint).expect("a known endpoint");
                 if taken > account.offered {
@@ -210,7 +216,8 @@ impl Books {
 
     fn hungry(&self) -> Option<EndpointId> {
         let accounts = self.accounts.iter();
-        let hungry = accounts.filter(|(_, account)| account.offered == 0 && account.kind != Kind::Writing);
+        let hungry =
+            accounts.filter(|(_, account)| account.offered == 0 && account.kind != Kind::Writing && !account.shut);
         hungry.min_by_key(|(_, account)| account.served).map(|(&id, _)| id)
     }
 

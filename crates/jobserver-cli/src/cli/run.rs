@@ -1,24 +1,11 @@
-//! The arguments, and nothing else.
+//! `run`: a whole command under one pool.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 
-/// One pool of job slots for every build tool: make, ninja, cargo and all that speak the GNU make jobserver.
-#[derive(Debug, Parser)]
-#[command(name = "jobserver", version, max_term_width = 100)]
-pub(crate) struct Cli {
-    #[command(subcommand)]
-    pub(crate) action: Action,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Action {
-    Run(Run),
-    Serve(Serve),
-    Status(Status),
-}
+use super::slots;
 
 /// Run a command under a pool of job slots.
 ///
@@ -81,60 +68,6 @@ pub(crate) enum Style {
     Pipe,
 }
 
-/// Serve a pool of job slots to all builds of a user, or of the machine.
-///
-/// Every `jobserver run` takes its slots from it, as long as it is there; one that ends gives back all it had, however it
-/// ends. Root serves the machine's pool: each user sees and uses it, and nobody sees another's builds. Where there is a
-/// group `jobserver`, only its members do.
-///
-/// It tells systemd when it is ready (Type=notify), and ends on TERM, INT and HUP.
-#[derive(Debug, Args)]
-#[command(after_long_help = LOG)]
-pub(crate) struct Serve {
-    /// How many jobs may run at once, of all builds together [default: one a processor]
-    #[arg(short, long, value_name = "N", value_parser = slots)]
-    pub(crate) jobs: Option<usize>,
-
-    /// Where the pool is [default: $XDG_RUNTIME_DIR/jobserver; for root /run/jobserver]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) dir: Option<PathBuf>,
-
-    /// How the tools reach the pool: tracked, or fifo where FUSE can't be had
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) style: ServeStyle,
-
-    /// Tell of builds that come and go, and of what was recovered; twice: of their clients too
-    #[arg(short, long, action = ArgAction::Count)]
-    pub(crate) verbose: u8,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ServeStyle {
-    /// Tracked, or fifo where that can't be had
-    #[default]
-    Auto,
-    /// A named pipe for each process
-    Tracked,
-    /// A named pipe for each build
-    Fifo,
-}
-
-/// Show who holds the slots of a pool.
-#[derive(Debug, Args)]
-pub(crate) struct Status {
-    /// The pool that is served from DIR [default: as for run]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) pool: Option<PathBuf>,
-
-    /// Write one JSON object
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-const LOG: &str = "\
-Without -v only what a person must know is written, to standard error. $JOBSERVER_LOG sets it as well: error, warn (the
-default), info (as -v), debug (as -vv) or off.";
-
 const EXAMPLES: &str = "Example: jobserver run -j4 -- make all";
 
 const EXAMPLES_AND_STATUSES: &str = "\
@@ -150,11 +83,3 @@ Exit status:
   127    the command was not found
 
 HUP, INT, QUIT, TERM, USR1 and USR2 are passed on to the command.";
-
-fn slots(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("a pool has one slot at least, the command's own; give 1 or more, or leave -j out".to_string()),
-        Ok(slots) => Ok(slots),
-        Err(_) => Err("it is no number of jobs, or too large a one; give one as in -j4, or leave -j out".to_string()),
-    }
-}
