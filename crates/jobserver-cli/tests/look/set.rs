@@ -1,7 +1,12 @@
 //! `set`: another width while a build runs, seen by how many of its jobs run.
 
+use std::fs;
+
+use testkit::clients;
+use testkit::spans::Recorder;
+
 use crate::build::{ask, until, Build};
-use crate::sandbox::{Outcome, Sandbox};
+use crate::sandbox::{jobserver, text, Outcome, Sandbox};
 use crate::served::Served;
 
 /// One line on standard output, and nothing else.
@@ -110,4 +115,22 @@ fn what_cannot_be_set_changes_nothing_and_is_125() {
     assert_eq!(before["leases"][0]["cap"], after["leases"][0]["cap"]);
     build.finish();
     served.finish();
+}
+
+#[test]
+fn a_recipe_may_widen_the_pool_that_run_made_for_its_build() {
+    let sandbox = Sandbox::new();
+    // They wait for each other: four at once, or the build fails.
+    let recorder = Recorder::with_meeting(4);
+    let makefile = format!(
+        "all: a b c d\na b c d: wide ; @{job} true\nwide: ; @+{jobserver} set -j4 >said\n",
+        job = recorder.wrapper().display(),
+        jobserver = jobserver()
+    );
+    sandbox.write("Makefile", &makefile);
+    let make = clients::make_4_4();
+    let outcome = sandbox.run(&["-j2", "--no-pool", "--style", "tracked", "--", text(&make), "-s"]);
+    outcome.is_clean();
+    assert_eq!((recorder.spans().jobs(), recorder.spans().most_at_once()), (4, 4));
+    assert!(fs::read_to_string(sandbox.path("said")).unwrap().starts_with("4 slots, "));
 }
