@@ -13,12 +13,13 @@ use jobserver_pool::control::{Open, SOCKET};
 use jobserver_pool::endpoint;
 use jobserver_pool::fuse::Reach;
 use jobserver_pool::lease::{self, Keeper, Lease};
+pub(crate) use jobserver_pool::loan::Loan;
 use jobserver_pool::server::Local;
 use rustix::process::geteuid;
 
 use crate::report::{say, Account};
 use crate::serving;
-use crate::style::Style;
+use crate::style::{self, Style};
 use crate::words::Words;
 
 pub(crate) struct Leased {
@@ -175,12 +176,27 @@ impl Leased {
     }
 }
 
+/// Where an inherited pool of ours is, and the lease whose path was inherited.
+pub(crate) struct Place {
+    pub(crate) directory: PathBuf,
+    pub(crate) path: PathBuf,
+}
+
+/// `None`: it is none of ours, or it was inherited by descriptors.
+pub(crate) fn place(client: &Client) -> Option<Place> {
+    let Auth::Fifo(path) = style::auth_of(client)? else { return None };
+    let directory = directory_of(&path)?.to_path_buf();
+    Some(Place { directory, path })
+}
+
+fn directory_of(path: &Path) -> Option<&Path> {
+    path.ancestors().skip(1).take(3).find(|directory| directory.join(SOCKET).exists())
+}
+
 /// How many slots there are at most for who joins the pool at this path, which this process has joined. `None`: the pool
 /// doesn't tell.
 pub(crate) fn room(path: &Path) -> Option<usize> {
-    let mut above = path.ancestors().skip(1).take(3);
-    let directory = above.find(|directory| directory.join(SOCKET).exists())?;
-    let status = lease::status(directory).ok()?;
+    let status = lease::status(directory_of(path)?).ok()?;
     let me = Some(std::process::id());
     let mine = status.leases.iter().find(|lease| lease.endpoints.iter().any(|endpoint| endpoint.pid == me));
     let cap = mine.and_then(|lease| lease.cap).unwrap_or(u32::MAX);

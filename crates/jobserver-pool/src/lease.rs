@@ -241,7 +241,7 @@ fn connect_to_trusted(directory: &Path) -> io::Result<Lines> {
     Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
 }
 
-fn connect(directory: &Path) -> io::Result<Lines> {
+pub(crate) fn connect(directory: &Path) -> io::Result<Lines> {
     let socket = directory.join(SOCKET);
     let failed = |error| failed(error, "no pool answers at", &socket);
     let stream = UnixStream::connect(&socket).map_err(failed)?;
@@ -251,13 +251,13 @@ fn connect(directory: &Path) -> io::Result<Lines> {
 }
 
 /// The next reply of a socket that blocks.
-fn read(lines: &mut Lines) -> io::Result<(Reply, Vec<OwnedFd>)> {
+pub(crate) fn read(lines: &mut Lines) -> io::Result<(Reply, Vec<OwnedFd>)> {
     let silent = || io::Error::new(io::ErrorKind::TimedOut, "the pool's server does not answer");
     let line = lines.line()?.ok_or_else(silent)?;
     Ok((serde_json::from_slice(&line.text)?, line.descriptors))
 }
 
-fn unexpected(reply: Reply) -> io::Error {
+pub(crate) fn unexpected(reply: Reply) -> io::Error {
     match reply {
         Reply::Error { message } => io::Error::other(message),
         other => io::Error::new(io::ErrorKind::InvalidData, format!("an answer to another question: {other:?}")),

@@ -16,6 +16,8 @@ pub mod fuse;
 pub mod lease;
 pub mod ledger;
 #[cfg(target_os = "linux")]
+pub mod loan;
+#[cfg(target_os = "linux")]
 pub mod process;
 pub mod scheduler;
 #[cfg(target_os = "linux")]

@@ -1,10 +1,9 @@
 //! The caller's own slot, lent to others in a deadlock.
 //!
 //! Four recipes of `make -j4` that each call `exec -n 4` hold all four slots before any of them has drawn a token: giving
-//! back what was drawn helps nobody. As long as it only waits, a process does without its own slot, so it may lay a token
-//! for it into the pool and take one again later. Bytes have no identity, so that is exact where nobody keeps accounts: in
-//! make's or cargo's own pool. A pool of ours knows who holds what, and would drop a token that comes from a process that
-//! holds none: there nothing is lent.
+//! back what was drawn helps nobody. As long as it only waits, a process does without its own slot. In make's or cargo's own
+//! pool, where nobody keeps accounts and bytes have no identity, it lays a token for it into the pool and takes one again
+//! later. A pool of ours keeps accounts, and is told.
 
 use std::fs;
 use std::io;
@@ -13,41 +12,90 @@ use std::time::{Duration, Instant};
 use jobserver::{Acquired, Client};
 
 use super::end::End;
+use crate::leased::{self, Loan, Place};
 
 /// Who was ended by a signal does not wait longer: the build that would miss the token is ending as well.
 const AFTER_SIGNAL: Duration = Duration::from_secs(1);
 
 pub(super) struct Own<'a> {
     client: &'a Client,
-    /// Whether this pool can be lent anything.
-    pub(super) lends: bool,
-    lent: bool,
+    pool: Lender,
+    lent: Option<Lent>,
+}
+
+/// How this pool is lent a slot.
+enum Lender {
+    /// By one token more.
+    Token,
+    /// By a word to its server.
+    Server(Place),
+    /// Not at all.
+    Nobody,
+}
+
+enum Lent {
+    Token,
+    Loan(Loan),
 }
 
 impl<'a> Own<'a> {
     pub(super) fn new(client: &'a Client) -> Own<'a> {
-        Own { client, lends: !is_below_ours(), lent: false }
+        let pool = match leased::place(client) {
+            Some(place) => Lender::Server(place),
+            None if is_below_ours() => Lender::Nobody,
+            None => Lender::Token,
+        };
+        Own { client, pool, lent: None }
+    }
+
+    /// Whether this pool can be lent anything.
+    pub(super) fn lends(&self) -> bool {
+        !matches!(self.pool, Lender::Nobody)
     }
 
     pub(super) fn is_lent(&self) -> bool {
-        self.lent
+        self.lent.is_some()
+    }
+
+    /// How many slots nobody uses, as far as can be known without taking one.
+    pub(super) fn free(&self) -> usize {
+        let lying = || self.client.available().unwrap_or(0);
+        match &self.pool {
+            // Here lies only what was laid for this process.
+            Lender::Server(place) => leased::free(&place.directory).unwrap_or_else(lying),
+            Lender::Token | Lender::Nobody => lying(),
+        }
     }
 
     /// # Errors
     ///
     /// What the system answers; nothing was lent then.
     pub(super) fn lend(&mut self) -> io::Result<()> {
-        if self.lends && !self.lent {
-            self.client.release_raw()?;
-            self.lent = true;
+        if self.lent.is_some() {
+            return Ok(());
         }
+        self.lent = match &self.pool {
+            Lender::Nobody => None,
+            Lender::Token => {
+                self.client.release_raw()?;
+                Some(Lent::Token)
+            }
+            // An older server knows no loans, and one that was killed none at all: it waits without.
+            Lender::Server(place) => Loan::make(&place.directory, &place.path).ok().map(Lent::Loan),
+        };
         Ok(())
     }
 
     /// This token is the own slot again.
     pub(super) fn regain(&mut self, token: Acquired) {
-        token.drop_without_releasing();
-        self.lent = false;
+        match self.lent.take() {
+            Some(Lent::Loan(loan)) => match loan.end_with_token() {
+                Ok(()) => token.drop_without_releasing(),
+                // It is a token like any other: the server takes the slot back by itself.
+                Err(_) => drop(token),
+            },
+            Some(Lent::Token) | None => token.drop_without_releasing(),
+        }
     }
 
     /// Before the end: the caller counts on it that its slot is there again.
@@ -56,15 +104,17 @@ impl<'a> Own<'a> {
     ///
     /// What the system answers.
     pub(super) fn regain_at_last(&mut self, end: &End) -> io::Result<()> {
-        if !self.lent {
-            return Ok(());
+        match self.lent.take() {
+            Some(Lent::Token) => {}
+            // The server takes back by itself what was lent.
+            Some(Lent::Loan(_)) | None => return Ok(()),
         }
         let token = match self.client.acquire_unless(&end.canceller, None)? {
             Some(token) => Some(token),
             None => self.client.acquire_deadline(Instant::now() + AFTER_SIGNAL)?,
         };
         if let Some(token) = token {
-            self.regain(token);
+            token.drop_without_releasing();
         }
         Ok(())
     }

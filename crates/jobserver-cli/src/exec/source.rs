@@ -101,7 +101,7 @@ fn inherited(client: &Client, args: &cli::Exec, signals: &mut Signals, end: &End
     loop {
         // One that was lent is a token like the others.
         let extra = usize::from(!own.is_lent());
-        match draw(client, (least - extra, most - extra), own.lends, &mut attempts.patience, end)? {
+        match draw(client, (least - extra, most - extra), own.lends(), &mut attempts.patience, end)? {
             Drawn::Enough(mut tokens) => {
                 if let Some(token) = own.is_lent().then(|| tokens.pop()).flatten() {
                     own.regain(token);
@@ -115,7 +115,8 @@ fn inherited(client: &Client, args: &cli::Exec, signals: &mut Signals, end: &End
             }
             Drawn::Stuck(drawn) => {
                 own.lend()?;
-                attempts.pause(drawn + extra, end, || client.available().is_ok_and(|free| free + extra >= least))?;
+                let own_slot = usize::from(!own.is_lent());
+                attempts.pause(drawn + extra, end, || own.free() + own_slot >= least)?;
             }
         }
     }

@@ -4,9 +4,11 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{kill_process, Pid, Signal};
 use serde_json::Value;
+use testkit::clients;
+use testkit::spans::Recorder;
 
 use crate::exec;
-use crate::sandbox::{jobserver, Outcome, Sandbox};
+use crate::sandbox::{jobserver, text, Outcome, Sandbox};
 use crate::served::{send, Served};
 
 fn within(sandbox: &Sandbox, served: &Served, arguments: &[&str]) -> Command {
@@ -122,5 +124,65 @@ fn all_come_back_when_it_or_its_command_is_killed() {
     assert_eq!(wait(child).status, Some(137));
     let status = served.until("all are back", |status| held(status) == 0);
     assert_eq!((status["recovered"].as_u64(), status["strays"].as_u64()), (Some(3), Some(0)), "{status}");
+    served.finish();
+}
+
+/// Each recipe of one make needs all slots, and holds one: nobody could ever have all, if nobody did without his own.
+#[test]
+fn recipes_of_one_build_that_need_all_slots_lend_each_other_their_own() {
+    let sandbox = Sandbox::new();
+    let exec = format!("{} exec -n 4..4 --timeout 110 --", jobserver());
+    let recorder = Recorder::new();
+    let makefile = format!("all: a b c d e\na b c d e: ; @+{exec} {} true\n", recorder.wrapper().display());
+    sandbox.write("Makefile", &makefile);
+    let make = clients::make_4_4();
+    let words = ["--style", "tracked", "--", text(&make), "-s"];
+    let served = Served::new(&sandbox, &["-j4"]);
+    for (number, run) in [served.run(&words), {
+        let mut own = sandbox.jobserver(&["-j4", "--no-pool"]);
+        own.args(words);
+        own
+    }]
+    .into_iter()
+    .enumerate()
+    {
+        let outcome = wait(start(run));
+        assert_eq!(outcome.status, Some(0), "{outcome:?}");
+        let lines: Vec<&str> = outcome.err.lines().collect();
+        // Neither a lost token nor a stray is told at the end.
+        assert!(lines.len() <= 5 && lines.iter().all(|line| line.contains("given back for now")), "{outcome:?}");
+        let spans = recorder.spans();
+        assert_eq!((spans.jobs(), spans.most_at_once()), (5 * (number + 1), 1), "four slots each");
+    }
+    let status = served.until("nothing is lent", |status| status["free"] == 4);
+    assert_eq!((status["strays"].as_u64(), status["recovered"].as_u64()), (Some(0), Some(0)), "{status}");
+    served.finish();
+}
+
+/// Who lends and is killed leaves its recipe's slot with the recipe.
+#[test]
+fn a_lender_that_is_killed_lends_no_more() {
+    let sandbox = Sandbox::new();
+    let wait_for = |file: &str| format!("until [ -e {file} ]; do sleep 0.01; done");
+    // The make itself holds the first slot of two; the recipes cannot both have two.
+    let script = format!(
+        "{j} exec -n 2..2 -- true & echo $! >lender; {until}; kill -9 $(cat lender); touch killed; {end}",
+        j = jobserver(),
+        until = wait_for("lent"),
+        end = wait_for("go")
+    );
+    let makefile = format!("all: a b\na: ; @+sh -c '{script}'\nb: ; @{}\n", wait_for("go").replace('$', "$$"));
+    sandbox.write("Makefile", &makefile.replace("$!", "$$!").replace("$(cat", "$$(cat"));
+    let served = Served::new(&sandbox, &["-j2"]);
+    let make = clients::make_4_4();
+    let build = start(served.run(&["--style", "tracked", "--", text(&make), "-s"]));
+    served.until("a slot is lent", |status| status["leases"][0]["lent"] == 1);
+    std::fs::write(sandbox.path("lent"), "").unwrap();
+    served.until("and is held again", |status| {
+        sandbox.path("killed").exists() && status["leases"][0]["lent"] == 0 && held(status) == 2
+    });
+    std::fs::write(sandbox.path("go"), "").unwrap();
+    let outcome = wait(build);
+    assert_eq!(outcome.status, Some(0), "{outcome:?}");
     served.finish();
 }

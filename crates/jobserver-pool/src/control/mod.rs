@@ -52,6 +52,15 @@ pub enum Request {
         /// How it behaves.
         kind: Kind,
     },
+    /// As long as this connection lasts, a process does without the slot in which it was started, one of this lease:
+    /// [`Reply::Done`], or an error. For who waits for several slots at once.
+    Lend {
+        /// What its clients open.
+        path: String,
+    },
+    /// The process that speaks has taken a token, and that is the slot which it had lent: [`Reply::Done`], or an error, and
+    /// then it has to return the token and to close the connection.
+    Regain,
     /// How the pool stands: [`Reply::Status`].
     Status,
     /// Another width, of the pool or of leases: [`Reply::Done`], or an error and nothing is changed.
@@ -257,6 +266,9 @@ pub struct LeaseStatus {
     /// The most that it has held at once.
     #[serde(default)]
     pub peak: u32,
+    /// Slots that their holders do without for a while: `held` is without them, what `endpoints` hold is with them.
+    #[serde(default)]
+    pub lent: u32,
     /// How long its command waited for its first slot, and its clients for tokens, added up over all of them; in seconds,
     /// estimated as in [`Waits`].
     #[serde(default)]

@@ -114,6 +114,7 @@ impl Engine {
             held: account.held(),
             offered: account.offered(),
             peak: account.peak(),
+            lent: account.lent(),
             waited: in_seconds(self.scheduler.waited(self.now(), id)),
             sharing: lease.sharing.clone(),
             endpoints,

@@ -8,6 +8,7 @@ mod adopt;
 mod client;
 mod happen;
 mod journal;
+mod loans;
 mod look;
 mod rest;
 mod width;

@@ -59,6 +59,7 @@ pub struct LeaseAccount {
     pub(super) held: u32,
     pub(super) offered: u32,
     pub(super) peak: u32,
+    pub(super) lent: u32,
     pub(super) endpoints: u32,
     /// Endpoints that hold something, by how much: the last one pays for a byte nobody else accounts for.
     pub(super) holders: BTreeSet<(u32, EndpointId)>,
@@ -74,6 +75,7 @@ impl LeaseAccount {
             held: 0,
             offered: 0,
             peak: 0,
+            lent: 0,
             endpoints: 0,
             holders: BTreeSet::new(),
         }
@@ -89,9 +91,14 @@ impl LeaseAccount {
         self.stage
     }
 
-    /// Slots of this pool that run its jobs, its command's implicit slot included.
+    /// Slots of this pool that run its jobs, its command's implicit slot included, and without those that were lent.
     pub fn held(&self) -> u32 {
-        self.held + self.implicit
+        (self.held + self.implicit).saturating_sub(self.lent)
+    }
+
+    /// Slots whose holders do without them for a while.
+    pub fn lent(&self) -> u32 {
+        self.lent
     }
 
     /// Tokens that lie at its endpoints unread.
@@ -118,10 +125,16 @@ impl LeaseAccount {
         self.endpoints
     }
 
-    /// The jobs it runs or may start at once: the measure for caps, floors and shares. The command's own job counts
-    /// also where its slot is the caller's, as a `-j3` means three jobs wherever the first slot comes from.
+    /// The jobs it runs or may start at once: the measure for floors and shares. The command's own job counts also where
+    /// its slot is the caller's, as a `-j3` means three jobs wherever the first slot comes from. What is lent counts too:
+    /// nobody gets a larger share by saying that he lends.
     pub fn width(&self) -> u32 {
         self.held + self.offered + u32::from(self.stage == Stage::Running)
+    }
+
+    /// The same without what is lent: the measure for caps.
+    pub fn jobs(&self) -> u32 {
+        self.width().saturating_sub(self.lent)
     }
 }
 

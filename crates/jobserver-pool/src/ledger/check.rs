@@ -38,7 +38,10 @@ impl Ledger {
             if lease.implicit > u32::from(lease.stage == Stage::Running && !lease.terms.inherited) {
                 return Err(format!("{id:?} holds an implicit slot that it has no right to: {lease:?}"));
             }
-            held += lease.held + lease.implicit;
+            if lease.lent > lease.held + lease.implicit {
+                return Err(format!("{id:?} has lent what it doesn't have: {lease:?}"));
+            }
+            held += lease.held();
             offered += lease.offered;
         }
         if (held, offered) != (self.held, self.offered) {

@@ -10,6 +10,7 @@
 
 mod account;
 mod check;
+mod loans;
 
 use slotmap::SlotMap;
 
@@ -150,8 +151,9 @@ impl Ledger {
         if let Some(account) = self.leases.get_mut(lease) {
             account.stage = Stage::Ended;
             let implicit = std::mem::take(&mut account.implicit);
-            self.held -= implicit;
-            self.release(implicit);
+            let back = implicit - self.end_loans(lease);
+            self.held -= back;
+            self.release(back);
             self.forget_if_empty(lease);
         }
     }
@@ -197,10 +199,11 @@ impl Ledger {
         account.held -= held;
         account.offered -= offered;
         account.endpoints -= 1;
-        self.held -= held;
+        let back = held - self.end_loans(lease);
+        self.held -= back;
         self.offered -= offered;
         self.recovered += u64::from(held);
-        self.release(held + offered);
+        self.release(back + offered);
         self.forget_if_empty(lease);
         held
     }
@@ -260,26 +263,28 @@ impl Ledger {
             return Returned { strays: count, ..Returned::default() };
         };
         let mut returned = Returned::default();
-        let mut left = count - self.pay(endpoint, lease, count);
+        // Of these the slots were free already.
+        let (paid, mut lent) = self.pay(endpoint, lease, count);
+        let mut left = count - paid;
         for &other in before {
             if left == 0 {
                 break;
             }
-            left -= self.pay_for(other, lease, left, &mut returned.payers);
+            left -= self.pay_for(other, lease, left, &mut lent, &mut returned.payers);
         }
         while left > 0 {
             let Some(&(_, most)) = self.leases[lease].holders.last() else { break };
-            left -= self.pay_for(most, lease, left, &mut returned.payers);
+            left -= self.pay_for(most, lease, left, &mut lent, &mut returned.payers);
         }
         returned.settled = count - left;
         returned.strays = left;
         self.strays += u64::from(left);
         if in_place {
-            self.owed += left;
+            self.owed += left + lent;
             self.change_offered(endpoint, i64::from(count));
             self.pay_debt();
         } else {
-            self.release(returned.settled);
+            self.release(returned.settled - lent);
         }
         returned
     }
@@ -296,20 +301,32 @@ impl Ledger {
         }
     }
 
-    fn pay_for(&mut self, other: EndpointId, lease: LeaseId, count: u32, payers: &mut Vec<EndpointId>) -> u32 {
-        let paid = self.pay(other, lease, count);
+    fn pay_for(
+        &mut self,
+        other: EndpointId,
+        lease: LeaseId,
+        count: u32,
+        lent: &mut u32,
+        payers: &mut Vec<EndpointId>,
+    ) -> u32 {
+        let (paid, of_loans) = self.pay(other, lease, count);
+        *lent += of_loans;
         if paid > 0 {
             payers.push(other);
         }
         paid
     }
 
-    fn pay(&mut self, endpoint: EndpointId, lease: LeaseId, count: u32) -> u32 {
-        let Some(account) = self.endpoints.get(endpoint).filter(|account| account.lease == lease) else { return 0 };
+    /// Answers how much was paid, and how much of that was lent.
+    fn pay(&mut self, endpoint: EndpointId, lease: LeaseId, count: u32) -> (u32, u32) {
+        let Some(account) = self.endpoints.get(endpoint).filter(|account| account.lease == lease) else {
+            return (0, 0);
+        };
         let paid = account.held.min(count);
         self.change_held(endpoint, -i64::from(paid));
-        self.held -= paid;
-        paid
+        let lent = self.end_loans(lease);
+        self.held -= paid - lent;
+        (paid, lent)
     }
 
     fn offered_at(&self, endpoint: EndpointId) -> u32 {

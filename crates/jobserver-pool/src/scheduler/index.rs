@@ -213,7 +213,7 @@ impl Scheduler {
             }
             let floor = if account.stage() == Stage::Ended { 0 } else { terms.floor };
             let rank = |width| Rank::new(width, floor, terms.weight, share.service.value(), lease);
-            let capped = width >= terms.cap;
+            let capped = account.jobs() >= terms.cap;
             hungry = share.hungry.each_ref().map(|turns| (!capped && !turns.is_empty()).then(|| rank(width)));
             asks = share.asks.first().filter(|_| !capped).map(|ask| (ask.0, lease));
             offering = (!share.offering.is_empty()).then(|| rank(width.saturating_sub(1)));
@@ -222,7 +222,7 @@ impl Scheduler {
             let waits = EMPTY.iter().any(|&class| !share.hungry[class as usize].is_empty());
             rests = share.resting.first().filter(|_| !capped).map(|rest| (rest.0, lease));
             stuck = share.ripe.first().filter(|_| capped && waits).map(|ripe| (ripe.0 + TURN, lease));
-            over = (width > terms.cap).then_some(lease);
+            over = (account.jobs() > terms.cap).then_some(lease);
             excess = over.filter(|_| !share.offering.is_empty());
         }
         for (class, new) in hungry.into_iter().enumerate() {

@@ -14,6 +14,7 @@
 //! | `pick` | the next action |
 
 mod index;
+mod loans;
 mod order;
 mod pick;
 pub mod policy;

@@ -110,7 +110,7 @@ impl Scheduler {
 
     fn excess(&mut self) -> Option<Action> {
         let &lease = self.places.excess.first()?;
-        let above = self.ledger.lease(lease).map_or(0, |account| account.width().saturating_sub(account.terms().cap));
+        let above = self.ledger.lease(lease).map_or(0, |account| account.jobs().saturating_sub(account.terms().cap));
         let endpoint = self.shares[lease].offering.last()?.2;
         self.recall(endpoint, above)
     }
@@ -266,7 +266,7 @@ impl Scheduler {
         }
         let lying = self.ledger.endpoint(endpoint).map_or(0, |account| account.offered());
         let below_cap =
-            self.ledger.lease(lease).map_or(0, |account| account.terms().cap.saturating_sub(account.width()));
+            self.ledger.lease(lease).map_or(0, |account| account.terms().cap.saturating_sub(account.jobs()));
         (DEPTH - lying).min(below_cap)
     }
 

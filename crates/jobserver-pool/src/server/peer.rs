@@ -41,6 +41,8 @@ pub(super) struct Peer {
     pub(super) uid: u32,
     pub(super) lease: Option<LeaseId>,
     pub(super) command: Option<Process>,
+    /// The lease of which it does without a slot.
+    lent: Option<LeaseId>,
 }
 
 impl Server {
@@ -93,7 +95,7 @@ impl Server {
         let id = self.next_peer;
         self.next_peer += 2;
         self.watch_peer(id, lines.fd())?;
-        self.peers.insert(id, Peer { lines: Some(lines), pid, uid, lease: None, command: None });
+        self.peers.insert(id, Peer { lines: Some(lines), pid, uid, lease: None, command: None, lent: None });
         Ok(())
     }
 
@@ -163,6 +165,8 @@ impl Server {
             Request::Command { pid } => {
                 self.process(id, pid, descriptors).and_then(|process| self.follow(id, process)).err().map(refusal)
             }
+            Request::Lend { path } => Some(self.lend(id, &path)),
+            Request::Regain => Some(self.regain(id)),
             Request::Status => {
                 let asks = self.peers.get(&id)?.uid;
                 let all = self.is_master(asks);
@@ -306,9 +310,40 @@ impl Server {
         }
     }
 
+    fn lend(&mut self, id: u64, path: &str) -> Reply {
+        let Some(Peer { uid, lent: None, .. }) = self.peers.get(&id) else {
+            return refusal("this connection lends a slot already");
+        };
+        let Some(lease) = self.engine.lend(path, *uid) else {
+            return refusal(format!("no lease of user {uid} at {path} holds a slot"));
+        };
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.lent = Some(lease);
+        }
+        Reply::Done
+    }
+
+    fn regain(&mut self, id: u64) -> Reply {
+        // What it has just taken is known by then.
+        self.turn_engine();
+        let Some(peer) = self.peers.get_mut(&id) else { return Reply::Done };
+        let pid = peer.pid;
+        match peer.lent {
+            Some(lease) if self.engine.regain(lease, pid) => {
+                peer.lent = None;
+                Reply::Done
+            }
+            Some(_) => refusal("this process holds no token of that lease"),
+            None => refusal("this connection lends no slot"),
+        }
+    }
+
     /// The connection is over; the lease too, unless its command still runs.
     fn hang_up(&mut self, id: u64) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
+        if let Some(lease) = peer.lent.take() {
+            self.engine.end_loan(lease);
+        }
         if let Some(lines) = peer.lines.take() {
             let _ = epoll::delete(&self.epoll, lines.fd());
         }

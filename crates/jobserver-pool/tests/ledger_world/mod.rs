@@ -1,9 +1,11 @@
 //! FIFOs as counters, clients that do anything, and a driver that asserts what must always hold.
 
+mod more;
+
 use std::collections::BTreeMap;
 
 use jobserver_pool::ledger::{EndpointId, LeaseId, Stage, Terms};
-use jobserver_pool::scheduler::{Action, Kind, Nanos, Scheduler, Waits};
+use jobserver_pool::scheduler::{Action, Kind, Nanos, Scheduler};
 
 pub const MS: Nanos = 1_000_000;
 
@@ -56,7 +58,10 @@ impl World {
                 self.write(endpoint, 1 + count as u32, true);
                 self.settle(b);
             }
-            (46..=57, ..) => self.settle(b),
+            (46..=54, ..) => self.settle(b),
+            (55, _, Some(lease)) => drop(self.pool.lend(self.now, lease)),
+            (56, Some(endpoint), _) => self.regain(endpoint),
+            (57, _, Some(lease)) => self.pool.end_loan(self.now, lease),
             (58, Some(endpoint), _) if b % 4 == 0 => self.repair(endpoint),
             (58..=60, ..) => self.now += a * MS / 1000,
             (61, ..) => self.now += a * MS,
@@ -86,19 +91,6 @@ impl World {
         self.leases.push(lease);
         self.drive();
         lease
-    }
-
-    pub fn set_cap(&mut self, lease: LeaseId, cap: u32) {
-        assert!(self.pool.set_terms(self.now, lease, Some(cap), None));
-        self.drive();
-    }
-
-    pub fn waits(&self, lease: LeaseId) -> (&Waits, Nanos) {
-        (self.pool.waits(), self.pool.waited(self.now, lease))
-    }
-
-    pub fn offered_in(&self, lease: LeaseId) -> u32 {
-        self.pool.ledger().lease(lease).map_or(0, |account| account.offered())
     }
 
     pub fn close(&mut self, lease: LeaseId) {
@@ -171,20 +163,6 @@ impl World {
         (terms.floor, terms.weight) = (1 + (b % 5 / 4) as u32, 1 + (b % 3) as u32);
         terms.cap = if b % 2 == 0 { 1 + (a / 8 % 5) as u32 } else { u32::MAX };
         self.leases.push(self.pool.open_lease(self.now, terms));
-    }
-
-    fn set_terms(&mut self, lease: LeaseId, a: u64, b: u64) {
-        let caps = [None, Some(u32::MAX), Some(1 + (a / 4 % 5) as u32), Some(1 + (a / 4 % 5) as u32)];
-        let weight = (b % 2 == 0).then_some(1 + (b / 2 % 3) as u32);
-        let is_there = self.pool.set_terms(self.now, lease, caps[a as usize % 4], weight);
-        assert_eq!(is_there, self.pool.ledger().lease(lease).is_some());
-    }
-
-    pub fn set_shut(&mut self, endpoint: EndpointId, shut: bool) {
-        self.settle(0);
-        self.fifos.get_mut(&endpoint).expect("it is open").shut = shut;
-        self.pool.set_shut(self.now, endpoint, shut);
-        self.drive();
     }
 
     fn open_endpoint(&mut self, lease: LeaseId, a: u64) {
@@ -301,7 +279,7 @@ impl World {
         let ledger = self.pool.ledger();
         let lease = ledger.lease(fifo.lease).expect("its lease is counted");
         assert!(count > 0, "an offer of nothing");
-        assert!(lease.width() <= lease.terms().cap, "more than its cap: {lease:?}");
+        assert!(lease.jobs() <= lease.terms().cap, "more than its cap: {lease:?}");
         let extra = lease.stage() == Stage::Ended || lease.width() - count >= lease.terms().floor;
         let waits = ledger.leases().any(|(_, other)| other.stage() == Stage::Waiting);
         assert!(!(extra && waits), "a lease above its floor got another slot before a new one got its first");
@@ -322,8 +300,8 @@ impl World {
             for (id, lease) in ledger.leases() {
                 let implicit = u32::from(lease.stage() == Stage::Running && !lease.terms().inherited);
                 let held = self.held.get(&id).copied().unwrap_or(0);
-                assert_eq!(lease.held() - implicit, held, "what a lease holds");
-                let within = lease.width() <= lease.terms().cap;
+                assert_eq!(lease.held() + lease.lent() - implicit, held, "what a lease holds");
+                let within = lease.jobs() <= lease.terms().cap;
                 assert!(within || lease.offered() == 0, "what lies there beyond its cap is taken back: {lease:?}");
             }
             self.nobody_starves();
@@ -376,7 +354,7 @@ impl World {
         let ledger = self.pool.ledger();
         let lease = ledger.lease(self.fifos[&endpoint].lease).expect("its lease is counted");
         let inside = lease.offered() > 0;
-        let below_cap = lease.width() < lease.terms().cap;
+        let below_cap = lease.jobs() < lease.terms().cap;
         let waits = ledger.leases().any(|(_, other)| other.stage() == Stage::Waiting);
         let outside = ledger.free() > 0 || ledger.offered() > 0;
         ledger.owed() == 0 && !waits && (inside || (below_cap && outside))
