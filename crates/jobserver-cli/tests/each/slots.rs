@@ -1,13 +1,11 @@
 //! How many items run at once, counted from outside.
 
-use std::process::{Child, Command, Stdio};
-
 use rustix::process::Signal;
 use testkit::clients;
 use testkit::spans::Recorder;
 
 use crate::each;
-use crate::sandbox::{jobserver, text, Outcome, Sandbox};
+use crate::sandbox::{jobserver, start, text, wait, Sandbox};
 use crate::served::{send, Served};
 
 const ITEMS: [&str; 8] = ["1", "2", "3", "4", "5", "6", "7", "8"];
@@ -20,14 +18,6 @@ fn recorded(recorder: &Recorder) -> Vec<String> {
 
 fn words(words: &[String]) -> Vec<&str> {
     words.iter().map(String::as_str).collect()
-}
-
-fn start(mut command: Command) -> Child {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-fn wait(child: Child) -> Outcome {
-    child.wait_with_output().unwrap().into()
 }
 
 #[test]

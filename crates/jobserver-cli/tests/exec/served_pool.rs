@@ -1,6 +1,6 @@
 //! In a served pool: a lease of its own, whose first slot is the command's.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
 use rustix::process::{kill_process, Pid, Signal};
 use serde_json::Value;
@@ -8,21 +8,13 @@ use testkit::clients;
 use testkit::spans::Recorder;
 
 use crate::exec;
-use crate::sandbox::{jobserver, text, Outcome, Sandbox};
+use crate::sandbox::{jobserver, start, text, wait, Sandbox};
 use crate::served::{send, Served};
 
 fn within(sandbox: &Sandbox, served: &Served, arguments: &[&str]) -> Command {
     let mut command = exec(sandbox, arguments);
     command.env("JOBSERVER_POOL", &served.dir);
     command
-}
-
-fn start(mut command: Command) -> Child {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-fn wait(child: Child) -> Outcome {
-    child.wait_with_output().unwrap().into()
 }
 
 fn held(status: &Value) -> u64 {

@@ -10,9 +10,8 @@ use serde_json::Value;
 use testkit::clients;
 use testkit::spans::Recorder;
 
-use crate::sandbox::{text, Sandbox};
+use crate::sandbox::{start, text, wait, Sandbox};
 use crate::slots::{flat, meeting};
-use crate::users::{start, wait};
 
 /// So many slots the build is to have.
 const WIDTH: usize = 3;

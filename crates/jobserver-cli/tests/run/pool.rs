@@ -3,24 +3,16 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 
 use rustix::process::Signal;
 use serde_json::Value;
 use testkit::clients;
 use testkit::spans::Recorder;
 
-use crate::sandbox::{text, Outcome, Sandbox};
+use crate::sandbox::{start, text, wait, Sandbox};
 use crate::served::{send, Served};
 use crate::slots::flat;
-
-fn start(mut command: Command) -> Child {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-fn wait(child: Child) -> Outcome {
-    child.wait_with_output().unwrap().into()
-}
 
 fn held(status: &Value) -> u64 {
     status["held"].as_u64().unwrap()

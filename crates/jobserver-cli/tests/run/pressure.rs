@@ -5,9 +5,8 @@ use std::fs;
 use testkit::clients;
 use testkit::spans::Recorder;
 
-use crate::sandbox::{text, Sandbox};
+use crate::sandbox::{start, text, wait, Sandbox};
 use crate::served::Served;
-use crate::users::{start, wait};
 
 /// Jobs that are short once there is a file `enough`, and eight after them.
 fn build_under(limit: &[&str], works: &str, decided_by: &str) {

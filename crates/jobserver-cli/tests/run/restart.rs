@@ -19,10 +19,10 @@ use serde_json::Value;
 use testkit::clients;
 use testkit::spans::Recorder;
 
-use crate::sandbox::{text, Sandbox};
+use crate::sandbox::{start, text, wait, Sandbox};
 use crate::served::{send, Served};
 use crate::slots::flat;
-use crate::users::{start, wait, WAIT};
+use crate::users::WAIT;
 
 /// Nothing healthy takes that long.
 const BOUND: Duration = Duration::from_secs(60);

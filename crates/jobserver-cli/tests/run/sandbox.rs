@@ -126,6 +126,16 @@ impl Sandbox {
     }
 }
 
+/// Starts it; what it writes is kept for [`wait`].
+pub(crate) fn start(mut command: Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// How it ended.
+pub(crate) fn wait(child: Child) -> Outcome {
+    testkit::process::finish(child).into()
+}
+
 pub(crate) fn jobserver() -> &'static str {
     env!("CARGO_BIN_EXE_jobserver")
 }

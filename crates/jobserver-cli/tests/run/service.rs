@@ -9,10 +9,10 @@ use std::time::Duration;
 use rustix::process::{kill_process, Pid, Signal};
 use testkit::clients;
 
-use crate::sandbox::{text, Sandbox};
+use crate::sandbox::{start, text, wait, Sandbox};
 use crate::served::Served;
 use crate::slots::flat;
-use crate::users::{start, wait, WAIT};
+use crate::users::WAIT;
 
 /// Nothing healthy takes that long.
 const BOUND: Duration = Duration::from_secs(60);

@@ -9,9 +9,9 @@ use std::process::{Child, Command};
 
 use testkit::process::output;
 
-use crate::sandbox::{jobserver, text, Outcome, Sandbox};
+use crate::sandbox::{jobserver, start, text, wait, Outcome, Sandbox};
 use crate::served::Served;
-use crate::users::{open_to_all, start, wait, Machine, ONE, TWO};
+use crate::users::{open_to_all, Machine, ONE, TWO};
 
 /// So many slots each build here is to have.
 const WIDTH: usize = 3;

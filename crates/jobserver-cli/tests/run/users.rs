@@ -17,7 +17,7 @@ use serde_json::Value;
 use testkit::clients;
 use testkit::spans::Recorder;
 
-use crate::sandbox::{jobserver, text, Outcome, Sandbox};
+use crate::sandbox::{jobserver, start, text, wait, Sandbox};
 use crate::served::Served;
 use crate::slots::{flat, meeting};
 
@@ -120,19 +120,11 @@ pub(crate) fn open_to_all(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-pub(crate) fn start(mut command: Command) -> Child {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
 /// What a child that is [`start`]ed has said first.
 fn line(child: &mut Child) -> String {
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     line.trim().to_string()
-}
-
-pub(crate) fn wait(child: Child) -> Outcome {
-    testkit::process::finish(child).into()
 }
 
 fn kill_all_of(child: &Child) {
@@ -218,7 +210,9 @@ fn nobody_opens_names_or_takes_over_what_is_another_users() {
     assert_eq!((status["capacity"].as_u64(), &status["leases"][0]["command_pid"]), (Some(3), &pid), "{status}");
     fs::write(machine.home(ONE).join("go"), "").unwrap();
     wait(build);
-    // Nor after a server that was killed, when nobody has claimed it yet.
+    // Or the journal would tell the next server that this command runs, and nobody else may claim its lease.
+    served.until("it is over", |status| status["leases"].as_array().unwrap().is_empty());
+    // Nor after a server that was killed, when nobody has claimed the path yet.
     served.signal(Signal::KILL);
     served.server.take().unwrap().wait().unwrap();
     served.start(&["-j3"]);
