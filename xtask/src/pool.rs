@@ -39,6 +39,9 @@ pub(crate) struct Options {
     /// Measure nothing but this.
     #[arg(long, value_enum)]
     only: Option<Part>,
+    /// Of fairness, nothing but rows with this in their names, such as `50 ms, cargo:make`.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    row: String,
     /// Fail if a target was missed.
     #[arg(long)]
     check: bool,
@@ -62,7 +65,7 @@ enum Part {
 
 /// Builds the command, measures, and prints each part when it is done.
 pub(crate) fn run(context: &Context, options: &Options) -> Result<()> {
-    let stage = Stage::new(context)?;
+    let stage = Stage::new(context)?.only(&options.row);
     // Other work on the machine is in every number.
     let load = fs::read_to_string("/proc/loadavg")?.split(' ').next().unwrap_or_default().to_string();
     let start = Instant::now();

@@ -160,3 +160,54 @@ fn the_pool_looks_away_only_where_what_is_taken_comes_back_to_the_same_place() {
     assert!(!world.is_calm());
     world.close(lease);
 }
+
+/// As cargo does: it keeps its tokens as long as anything is ready, and starts the next job in the slot of the last one.
+#[test]
+fn a_lease_that_returns_nothing_gives_up_slots_when_it_starts_something() {
+    let mut world = World::new(6);
+    let greedy = world.open_of(1);
+    let cargo = world.open_waiting(greedy);
+    while world.held_by(greedy) < 6 {
+        world.rest_until(|world| world.lies_at(cargo) > 0);
+        world.take_all(cargo);
+    }
+    world.start_in(greedy);
+    assert_eq!(world.paused_in(greedy), 0, "nobody else wants anything");
+    let second = world.open_of(1);
+    assert_eq!(world.held_by(second), 0, "it waits for its first slot");
+    world.start_in(greedy);
+    assert_eq!((world.held_by(second), world.paused_in(greedy)), (1, 1), "which it has now");
+    let make = world.open_waiting(second);
+    for _ in 0..10 {
+        world.start_in(greedy);
+        if world.lies_at(make) > 0 {
+            world.take_all(make);
+        }
+    }
+    assert_eq!((world.held_by(greedy), world.held_by(second)), (3, 3));
+    // What the other one needs no more, it gets back: who waited longest starts.
+    let waiting = world.paused_in(greedy);
+    world.give_back(make);
+    world.give_back(make);
+    world.rest_until(|world| world.paused_in(greedy) < waiting);
+    world.close(second);
+    assert_eq!(world.held_by(greedy) as usize + world.paused_in(greedy), 6);
+}
+
+#[test]
+fn who_waits_to_start_does_so_in_turn_and_at_once_when_its_lease_has_nothing_else() {
+    let mut world = World::new(2);
+    let greedy = world.open_of(1);
+    let cargo = world.open_waiting(greedy);
+    world.rest_until(|world| world.lies_at(cargo) > 0);
+    world.take_all(cargo);
+    let _second = world.open_of(1);
+    world.start_in(greedy);
+    assert_eq!((world.held_by(greedy), world.paused_in(greedy)), (1, 1));
+    // The job that runs ends, and the next one starts in its slot: it waits, and the first one runs.
+    world.start_in(greedy);
+    assert_eq!((world.held_by(greedy), world.paused_in(greedy)), (1, 1));
+    // Both jobs are done but one, and the token comes back: there is a slot for what is left.
+    world.give_back(cargo);
+    assert_eq!((world.held_by(greedy), world.paused_in(greedy)), (1, 0));
+}

@@ -77,9 +77,12 @@ impl Flat {
                     build.write(&format!("job{number}/Cargo.toml"), &manifest)?;
                     build.write(&format!("job{number}/src/lib.rs"), "")?;
                 }
-                // In the place of the compiler, whose work would be the machine's and not the pool's.
-                let script =
-                    format!("#!/bin/sh\ncase \" $* \" in\n*' --crate-name job'*) {job} ;;\n*) exec \"$@\" ;;\nesac\n");
+                // In the place of the compiler, whose work would be the machine's and not the pool's. Like the compiler it
+                // opens the jobserver's path twice before anything else.
+                let open = "path=${CARGO_MAKEFLAGS##*fifo:}; path=${path%% *}; exec 3<>\"$path\" 4<>\"$path\"";
+                let script = format!(
+                    "#!/bin/sh\ncase \" $* \" in\n*' --crate-name job'*) {open}; {job} ;;\n*) exec \"$@\" ;;\nesac\n"
+                );
                 build.write("rustc", &script)?;
                 fs::set_permissions(build.dir.join("rustc"), fs::Permissions::from_mode(0o755))?;
             }

@@ -38,6 +38,9 @@ const CASES: [Case; 2] = [
     Case { each: Duration::from_millis(500), jobs: 42, more: 4, bounds: (0.67, 1.5) },
 ];
 
+const LEAST: &str = ", least part of its share";
+const WEIGHTS: &str = " by weights of 2:1";
+
 /// What one run showed: jobs that each build finished while all ran, and how much of the slots' time they used then.
 struct Shown {
     finished: Vec<usize>,
@@ -48,11 +51,14 @@ pub(crate) fn measure(stage: &Stage, quick: bool) -> Result<Vec<Row>> {
     let rounds = if quick { 1 } else { 5 };
     let mut rows = Vec::new();
     for case in &CASES {
-        for pair in &PAIRS {
+        for pair in PAIRS.iter().filter(|pair| stage.wants(&name(case, *pair, ""))) {
             let shown = runs(stage, case, pair, 1, rounds)?;
             rows.push(row(case, pair, "", &shown, &first_to_second(&shown), case.bounds));
         }
         let three = [Tool::Make; 3];
+        if !stage.wants(&name(case, &three, LEAST)) {
+            continue;
+        }
         let shown = runs(stage, case, &three, 1, rounds)?;
         let least: Vec<f64> = shown
             .iter()
@@ -62,12 +68,14 @@ pub(crate) fn measure(stage: &Stage, quick: bool) -> Result<Vec<Row>> {
                 (least * run.finished.len()) as f64 / all as f64
             })
             .collect();
-        rows.push(row(case, &three, ", least part of its share", &shown, &least, (0.7, 1.0)));
+        rows.push(row(case, &three, LEAST, &shown, &least, (0.7, 1.0)));
     }
     let case = &CASES[0];
     let two = [Tool::Make; 2];
-    let shown = runs(stage, case, &two, 2, rounds)?;
-    rows.push(row(case, &two, " by weights of 2:1", &shown, &first_to_second(&shown), (1.6, 2.5)));
+    if stage.wants(&name(case, &two, WEIGHTS)) {
+        let shown = runs(stage, case, &two, 2, rounds)?;
+        rows.push(row(case, &two, WEIGHTS, &shown, &first_to_second(&shown), (1.6, 2.5)));
+    }
     Ok(rows)
 }
 
@@ -75,13 +83,17 @@ fn first_to_second(shown: &[Shown]) -> Vec<f64> {
     shown.iter().map(|run| run.finished[0] as f64 / run.finished[1] as f64).collect()
 }
 
-fn row(case: &Case, tools: &[Tool], kind: &str, shown: &[Shown], values: &[f64], bounds: (f64, f64)) -> Row {
+fn name(case: &Case, tools: &[Tool], kind: &str) -> String {
     let names: Vec<&str> = tools.iter().map(|tool| tool.name()).collect();
+    format!("{} ms, {}{kind}", case.each.as_millis(), names.join(":"))
+}
+
+fn row(case: &Case, tools: &[Tool], kind: &str, shown: &[Shown], values: &[f64], bounds: (f64, f64)) -> Row {
     let finished = |run: &Shown| run.finished.iter().map(usize::to_string).collect::<Vec<_>>().join(":");
     let all: Vec<String> = shown.iter().map(finished).collect();
     let used = median(&shown.iter().map(|run| run.used).collect::<Vec<_>>());
     Row {
-        name: format!("{} ms, {}{kind}", case.each.as_millis(), names.join(":")),
+        name: name(case, tools, kind),
         value: median(values),
         unit: "",
         bounds: (Some(bounds.0), Some(bounds.1)),

@@ -24,6 +24,8 @@ pub(crate) struct Stage {
     pub(crate) ninja: PathBuf,
     /// Short, since a socket's path is, and outside of the repository.
     dir: PathBuf,
+    /// Part of the names of the rows that are wanted.
+    rows: String,
 }
 
 impl Stage {
@@ -34,9 +36,20 @@ impl Stage {
         let dir = std::env::temp_dir().join(format!("jobserver-measured-{}", std::process::id()));
         fs::create_dir(&dir).with_context(|| dir.display().to_string())?;
         let program = target.join("release/jobserver");
-        let stage = Stage { program, make: client(&MAKE_4_4)?, ninja: client(&NINJA)?, dir };
+        let stage = Stage { program, make: client(&MAKE_4_4)?, ninja: client(&NINJA)?, dir, rows: String::new() };
         ensure!(stage.program.is_file(), "{} was not built", stage.program.display());
         Ok(stage)
+    }
+
+    /// Rows with this in their names are wanted.
+    pub(crate) fn only(mut self, rows: &str) -> Stage {
+        self.rows = rows.to_string();
+        self
+    }
+
+    /// Whether a row of that name is to be measured.
+    pub(crate) fn wants(&self, row: &str) -> bool {
+        row.contains(&self.rows)
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

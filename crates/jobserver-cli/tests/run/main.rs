@@ -28,8 +28,9 @@ mod served;
 mod service;
 mod signals;
 mod slots;
-mod status;
 #[cfg(target_os = "linux")]
+mod starts;
+mod status;
 mod surroundings;
 #[cfg(target_os = "linux")]
 mod users;

@@ -269,6 +269,10 @@ pub struct LeaseStatus {
     /// Slots that their holders do without for a while: `held` is without them, what `endpoints` hold is with them.
     #[serde(default)]
     pub lent: u32,
+    /// Processes that wait to start, since others should have the slots in which they were started: `held` is without
+    /// those, too.
+    #[serde(default)]
+    pub paused: u32,
     /// How long its command waited for its first slot, and its clients for tokens, added up over all of them; in seconds,
     /// estimated as in [`Waits`].
     #[serde(default)]

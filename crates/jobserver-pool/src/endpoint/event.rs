@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::StartId;
 use crate::fuse::Reach;
 use crate::process::ProcessId;
 
@@ -43,6 +44,21 @@ pub enum Kind {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
+    /// A process has followed a lease's link for the first time, and waits until the driver
+    /// [lets it start](super::Endpoints::let_start): only after [`ask_first`](super::Endpoints::ask_first).
+    Starting {
+        /// By what it is told.
+        start: StartId,
+        /// The lease.
+        lease: LeaseId,
+        /// The process.
+        pid: u32,
+    },
+    /// That process has got a signal: it must not wait any more, as it may have to die of it.
+    Interrupted {
+        /// By what it is told.
+        start: StartId,
+    },
     /// A process opened a lease's path for the first time: offers can be made to it.
     Opened {
         /// The new endpoint.

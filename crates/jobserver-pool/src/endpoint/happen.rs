@@ -27,6 +27,7 @@ impl Endpoints {
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         rustix::io::retry_on_intr(|| epoll::wait(&self.epoll, spare_capacity(&mut ready), Some(&now)))?;
         let ready: Vec<u64> = ready.iter().map(|event| event.data.u64()).collect();
+        let ready = self.take_caught(ready)?;
         self.catch_up()?;
         if ready.contains(&FUSE) {
             self.answer_all()?;
@@ -113,6 +114,7 @@ impl Endpoints {
         // Whatever fails, what was counted so far must be told.
         let mut result = Ok(());
         for id in std::mem::take(&mut self.stirred) {
+            result = result.and(self.catch_at(id));
             let Some(endpoint) = self.endpoints.get_mut(&id) else { continue };
             let returns = endpoint.returns().map(|returns| moved.insert(id, returns));
             result = result.and(returns.map(drop));

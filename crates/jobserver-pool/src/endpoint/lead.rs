@@ -12,35 +12,44 @@ use super::fifo::Use;
 use super::member::Endpoint;
 use super::roles::{End, Roles};
 use super::{EndpointId, Endpoints, Event, Kind, LeaseId};
-use crate::fuse::ReadLink;
+use crate::fuse::{Question, ReadLink};
 use crate::process::{self, Process};
 
 impl Endpoints {
-    /// Answers all processes that have followed a link.
+    /// Answers all processes that have followed a link, but for those that the driver has to ask about.
     pub(super) fn answer_all(&mut self) -> io::Result<()> {
         while let Some(fuse) = &mut self.fuse {
-            let question = match fuse.next() {
+            match fuse.next() {
                 Ok(None) => return Ok(()),
-                Ok(Some(question)) => question,
+                Ok(Some(Question::ReadLink(question))) => {
+                    self.stir.asked = true;
+                    if let Some(question) = self.ask(question) {
+                        self.lead(question)?;
+                    }
+                }
+                Ok(Some(Question::Interrupted(unique))) => self.interrupted(unique),
                 Err(error) => {
                     // Its descriptor leaves the epoll set with it.
                     self.fuse = None;
                     self.events.push_back(Event::Unmounted { error });
                     return Ok(());
                 }
-            };
-            self.stir.asked = true;
-            // What the process has opened so far decides where it is led now.
-            let caught_up = self.catch_up();
-            let target = self.target(&question);
-            let Some(fuse) = &self.fuse else { return Ok(()) };
-            match target {
-                Ok(number) => fuse.answer(question, &Directory::target(number))?,
-                Err(errno) => fuse.refuse(question, errno)?,
             }
-            caught_up?;
         }
         Ok(())
+    }
+
+    /// Leads a process to where it opens next.
+    pub(super) fn lead(&mut self, question: ReadLink) -> io::Result<()> {
+        // What the process has opened so far decides where it is led now.
+        let caught_up = self.catch_up();
+        let target = self.target(&question);
+        let Some(fuse) = &self.fuse else { return Ok(()) };
+        match target {
+            Ok(number) => fuse.answer(question, &Directory::target(number))?,
+            Err(errno) => fuse.refuse(question, errno)?,
+        }
+        caught_up
     }
 
     /// The FIFO for whoever asks.
@@ -157,6 +166,10 @@ impl Endpoints {
 
     /// Removes an endpoint and its FIFOs.
     pub(super) fn forget(&mut self, id: EndpointId) -> Option<Endpoint> {
+        let caught = self.endpoints.get(&id)?.inn.as_ref().map(|fifo| fifo.number);
+        if let Some(number) = caught {
+            self.let_go(number);
+        }
         let endpoint = self.endpoints.remove(&id)?;
         self.stirred.remove(&id);
         for fifo in endpoint.fifos() {

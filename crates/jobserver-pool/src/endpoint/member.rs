@@ -36,6 +36,8 @@ pub(super) struct Endpoint {
     pub shut: bool,
     /// The thread that followed the link last, and how many opens there had been.
     asked: Option<(u32, u64)>,
+    /// Bytes that were taken out as they came back, and are not told yet.
+    pub caught: usize,
     /// There may have been more opens than were told: two threads at once, or lost events.
     pub crowded: bool,
     /// The owner has it from its parent, or from the time of an earlier server.
@@ -56,6 +58,7 @@ impl Endpoint {
             kind: None,
             shut: false,
             asked: None,
+            caught: 0,
             crowded: false,
             inherited: false,
         }
@@ -92,6 +95,7 @@ impl Endpoint {
     /// What came back since the last look.
     pub fn returns(&mut self) -> io::Result<Moved> {
         let returned = self.out.as_mut().map_or(Ok(0), Fifo::empty)?;
+        let returned = returned + std::mem::take(&mut self.caught);
         let left = self.inn.as_mut().map_or(Ok(0), Fifo::added)?;
         Ok(Moved { taken: 0, returned, left })
     }

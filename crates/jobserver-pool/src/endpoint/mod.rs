@@ -15,6 +15,7 @@
 //! A driver must apply the events in the order they come in: a token is told to be taken before it is told to be
 //! returned, through whichever endpoint.
 
+mod catch;
 mod directory;
 mod event;
 mod fifo;
@@ -22,6 +23,7 @@ mod happen;
 mod lead;
 mod member;
 mod roles;
+mod starts;
 mod watch;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -32,12 +34,13 @@ use std::path::{Path, PathBuf};
 use rustix::event::epoll;
 use rustix::io::Errno;
 
-use crate::fuse::{Fuse, Reach};
+use crate::fuse::{Fuse, Reach, ReadLink};
 use crate::process::{self, Process};
 use directory::Directory;
 pub use event::{EndpointId, Event, Hearing, Kind, LeaseId, Stir, Style};
 use fifo::{Fifo, Use};
 use member::Endpoint;
+pub use starts::StartId;
 use watch::Watch;
 
 /// Removes what a killed server has left in its directory, but not the directory.
@@ -72,6 +75,12 @@ pub struct Endpoints {
     /// What there was since the driver last asked.
     stir: Stir,
     splits: bool,
+    /// FIFOs of which the driver wants what comes back.
+    caught: HashMap<u64, EndpointId>,
+    /// Whether the driver says when a process that is new starts.
+    asks_first: bool,
+    /// Those who wait for that.
+    starting: HashMap<StartId, ReadLink>,
     next_number: u64,
 }
 
@@ -121,6 +130,9 @@ impl Endpoints {
             hearing: Hearing::Nothing,
             stir: Stir::default(),
             splits: true,
+            caught: HashMap::new(),
+            asks_first: false,
+            starting: HashMap::new(),
             // Above the numbers of epoll's other descriptors and of the mount's own node.
             next_number: Fuse::FIRST_NODE.max(TAKES + 1),
         };
@@ -266,6 +278,9 @@ impl Endpoints {
     /// # Errors
     /// The endpoint is gone or can't be read from; its FIFO is full, which is told by its path.
     pub fn offer(&mut self, endpoint: EndpointId, count: usize) -> io::Result<()> {
+        if let Some(number) = self.endpoints.get(&endpoint).and_then(|endpoint| Some(endpoint.inn.as_ref()?.number)) {
+            self.let_go(number);
+        }
         let fifo = self.endpoints.get_mut(&endpoint).and_then(|endpoint| endpoint.inn.as_mut());
         let missing = || io::Error::new(io::ErrorKind::NotFound, "nobody reads from this endpoint");
         fifo.ok_or_else(missing)?.put(count)

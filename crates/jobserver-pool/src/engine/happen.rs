@@ -42,6 +42,8 @@ impl Engine {
             Event::Opened { .. } | Event::Changed { .. } | Event::Shut { .. } => {}
             Event::Stirred { endpoint, returned, left, .. } => self.returned(endpoint, returned, left),
             Event::Gone { endpoint } => self.gone(endpoint),
+            Event::Starting { start, lease, pid } => self.starting(start, lease, pid),
+            Event::Interrupted { start } => self.interrupted(start),
             Event::Sharing { lease, error } => self.sharing(lease, &error),
             Event::Unmounted { error } => self.notices.push_back(Notice::Trouble(format!(
                 "the pool's mount is gone: {error}: what has joined goes on, nothing new can join"
@@ -76,6 +78,9 @@ impl Engine {
         };
         log::debug!("client {} is process {:?}, {kind:?}", number.0, process.map(|process| process.pid));
         self.numbers.insert(number, client);
+        if let Some(process) = process {
+            self.by_pid.insert((place, process.pid), client);
+        }
         self.clients.insert(client, Client::new(number, place, process));
         self.tell_descriptors(client, number, kind);
     }
@@ -103,6 +108,9 @@ impl Engine {
         self.journal.write((number.0, (0, 0)), 0);
         let held = self.scheduler.close_endpoint(self.now(), client);
         let pid = known.process.map(|process| process.pid);
+        if let Some(place) = pid.map(|pid| (known.place, pid)).filter(|place| self.by_pid.get(place) == Some(&client)) {
+            self.by_pid.remove(&place);
+        }
         if held > 0 {
             log::info!("client {}, process {pid:?}, has ended: {held} recovered", number.0);
         } else {

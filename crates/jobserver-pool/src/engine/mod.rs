@@ -11,6 +11,7 @@ mod journal;
 mod loans;
 mod look;
 mod rest;
+mod starts;
 mod width;
 
 use std::collections::{HashMap, VecDeque};
@@ -26,6 +27,7 @@ use crate::scheduler::{Action, Nanos, Scheduler};
 use client::Client;
 use journal::{Found, Journal};
 use rest::Rest;
+use starts::Starts;
 
 /// What whoever speaks for a lease has to hear.
 #[derive(Debug)]
@@ -72,10 +74,13 @@ pub struct Engine {
     start: Instant,
     since: SystemTime,
     rest: Rest,
+    starts: Starts,
     leases: HashMap<LeaseId, Lease>,
     places: HashMap<endpoint::LeaseId, LeaseId>,
     clients: HashMap<EndpointId, Client>,
     numbers: HashMap<endpoint::EndpointId, EndpointId>,
+    /// Clients by their processes.
+    by_pid: HashMap<(endpoint::LeaseId, u32), EndpointId>,
     notices: VecDeque<Notice>,
     /// Clients that took an offer while it was withdrawn.
     quicker: Vec<EndpointId>,
@@ -141,10 +146,12 @@ impl Engine {
             start: Instant::now(),
             since: SystemTime::now(),
             rest: Rest::default(),
+            starts: Starts::default(),
             leases: HashMap::new(),
             places: HashMap::new(),
             clients: HashMap::new(),
             numbers: HashMap::new(),
+            by_pid: HashMap::new(),
             notices: VecDeque::new(),
             quicker: Vec::new(),
             sweep: None,
@@ -248,6 +255,7 @@ impl Engine {
     pub fn end_command(&mut self, lease: LeaseId) {
         self.set_command(lease, None);
         self.scheduler.end_command(self.now(), lease);
+        self.start_all_of(lease);
     }
 
     /// The lease's command is gone and nobody speaks for it any more. What is held stays counted until it is returned
@@ -257,6 +265,7 @@ impl Engine {
             self.endpoints.close_lease(place);
             self.note_lease(lease, false);
             self.scheduler.close_lease(self.now(), lease);
+            self.start_all_of(lease);
             self.sweep_after = SWEEP.0;
             self.sweep = Some(Instant::now());
             self.forget_lease(lease);
@@ -287,9 +296,10 @@ impl Engine {
                 break;
             }
         }
+        let asked = self.ask_first();
         self.write_journal();
         debug_assert!(self.ledger().balanced());
-        result.and(self.listen())
+        result.and(asked).and(self.listen())
     }
 
     /// All that has happened; the part of it that brings clients and takes of tokens is done.
@@ -304,6 +314,7 @@ impl Engine {
         while let Some(event) = (events.len() < A_TURN).then(|| self.endpoints.told()).flatten() {
             events.push(event);
         }
+        events.iter().for_each(|event| log::trace!("{event:?}"));
         // All takes first: what one process has read another may have returned.
         events.iter().for_each(|event| self.came(event));
         (result, events)
@@ -319,6 +330,7 @@ impl Engine {
     }
 
     fn perform(&mut self, action: Action) {
+        log::trace!("{action:?}");
         match action {
             Action::Offer { endpoint, count } => {
                 self.touched.push(endpoint);
@@ -340,6 +352,7 @@ impl Engine {
                 self.scheduler.withdrawn(self.now(), endpoint, got as u32);
             }
             Action::Grant { lease } => self.granted(lease),
+            Action::Start { endpoint } => self.start_paused(endpoint),
         }
     }
 

@@ -58,6 +58,22 @@ pub struct ReadLink {
     unique: u64,
 }
 
+impl ReadLink {
+    /// A number that no other question has: [`Question::Interrupted`] names it.
+    pub fn unique(&self) -> u64 {
+        self.unique
+    }
+}
+
+/// What [`Fuse::next`] leaves to the pool.
+#[derive(Debug)]
+pub enum Question {
+    /// Where does a link lead?
+    ReadLink(ReadLink),
+    /// Whoever asked this question has got a signal; it waits for its answer still, even if it is to die.
+    Interrupted(u64),
+}
+
 impl Fuse {
     /// The first number a link can have.
     pub const FIRST_NODE: u64 = wire::ROOT + 1;
@@ -100,13 +116,13 @@ impl Fuse {
         }
     }
 
-    /// Serves what has come, up to the next question where a link leads; `None` when nothing is left. Never blocks.
+    /// Serves what has come, up to the next question for the pool; `None` when nothing is left. Never blocks.
     ///
     /// # Errors
     /// ENODEV once somebody else has unmounted it; what reading the device says.
     // Not an iterator: it may be asked again after `None`.
     #[allow(clippy::should_implement_trait)]
-    pub fn next(&mut self) -> io::Result<Option<ReadLink>> {
+    pub fn next(&mut self) -> io::Result<Option<Question>> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let result = self.next_with(&mut buffer);
         self.buffer = buffer;
@@ -129,7 +145,7 @@ impl Fuse {
         self.write(&wire::refusal(question.unique, errno.raw_os_error()))
     }
 
-    fn next_with(&mut self, buffer: &mut [u8]) -> io::Result<Option<ReadLink>> {
+    fn next_with(&mut self, buffer: &mut [u8]) -> io::Result<Option<Question>> {
         loop {
             let length = match rustix::io::read(&self.device, &mut *buffer) {
                 Ok(length) => length,
@@ -146,12 +162,12 @@ impl Fuse {
     }
 
     /// Answers a request, unless it is one for the pool.
-    fn serve(&self, request: &wire::Request<'_>) -> io::Result<Option<ReadLink>> {
+    fn serve(&self, request: &wire::Request<'_>) -> io::Result<Option<Question>> {
         let (unique, node, uid) = (request.unique, request.node, request.uid);
         let gone = || wire::refusal(unique, Errno::NOENT.raw_os_error());
         let answer = match request.operation {
             Operation::ReadLink if self.visible(node, uid).is_some() => {
-                return Ok(Some(ReadLink { node, thread: request.thread, uid, unique }));
+                return Ok(Some(Question::ReadLink(ReadLink { node, thread: request.thread, uid, unique })));
             }
             Operation::ReadLink => gone(),
             Operation::Lookup(name) => match self.find(name, uid) {
@@ -173,6 +189,7 @@ impl Fuse {
             Operation::ReleaseDir => wire::answer(unique, &[]),
             Operation::StatFs => wire::statfs(unique),
             Operation::Init { major, minor, flags } => wire::init(unique, major, minor, flags),
+            Operation::Interrupt(unique) => return Ok(Some(Question::Interrupted(unique))),
             Operation::Unanswered => return Ok(None),
             Operation::Other => wire::refusal(unique, Errno::NOSYS.raw_os_error()),
         };

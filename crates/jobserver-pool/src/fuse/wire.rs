@@ -46,8 +46,9 @@ pub(super) enum Operation<'a> {
         size: usize,
     },
     ReleaseDir,
-    /// FORGET, BATCH_FORGET, INTERRUPT: the kernel waits for no answer. An interrupted READLINK is answered at once
-    /// anyway.
+    /// Whoever asked that question has got a signal. The kernel waits for no answer to this, but for one to the question.
+    Interrupt(u64),
+    /// FORGET, BATCH_FORGET: the kernel waits for no answer.
     Unanswered,
     Other,
 }
@@ -68,7 +69,8 @@ impl<'a> Request<'a> {
             27 => Operation::OpenDir,
             28 => Operation::ReadDir { offset: long(body, 8)?, size: word(body, 16)? as usize },
             29 => Operation::ReleaseDir,
-            2 | 36 | 42 => Operation::Unanswered,
+            36 => Operation::Interrupt(long(body, 0)?),
+            2 | 42 => Operation::Unanswered,
             _ => Operation::Other,
         };
         Some(Request {

@@ -60,6 +60,8 @@ pub struct LeaseAccount {
     pub(super) offered: u32,
     pub(super) peak: u32,
     pub(super) lent: u32,
+    /// Of those, the ones that processes do without which wait to start.
+    pub(super) paused: u32,
     pub(super) endpoints: u32,
     /// Endpoints that hold something, by how much: the last one pays for a byte nobody else accounts for.
     pub(super) holders: BTreeSet<(u32, EndpointId)>,
@@ -76,6 +78,7 @@ impl LeaseAccount {
             offered: 0,
             peak: 0,
             lent: 0,
+            paused: 0,
             endpoints: 0,
             holders: BTreeSet::new(),
         }
@@ -99,6 +102,11 @@ impl LeaseAccount {
     /// Slots whose holders do without them for a while.
     pub fn lent(&self) -> u32 {
         self.lent
+    }
+
+    /// Those of them that processes do without which wait to start.
+    pub fn paused(&self) -> u32 {
+        self.paused
     }
 
     /// Tokens that lie at its endpoints unread.
@@ -127,14 +135,14 @@ impl LeaseAccount {
 
     /// The jobs it runs or may start at once: the measure for floors and shares. The command's own job counts also where
     /// its slot is the caller's, as a `-j3` means three jobs wherever the first slot comes from. What is lent counts too:
-    /// nobody gets a larger share by saying that he lends.
+    /// nobody gets a larger share by saying that he lends. What the pool itself keeps from starting does not.
     pub fn width(&self) -> u32 {
-        self.held + self.offered + u32::from(self.stage == Stage::Running)
+        (self.held + self.offered + u32::from(self.stage == Stage::Running)).saturating_sub(self.paused)
     }
 
     /// The same without what is lent: the measure for caps.
     pub fn jobs(&self) -> u32 {
-        self.width().saturating_sub(self.lent)
+        self.width().saturating_sub(self.lent - self.paused)
     }
 }
 

@@ -38,7 +38,7 @@ impl Ledger {
             if lease.implicit > u32::from(lease.stage == Stage::Running && !lease.terms.inherited) {
                 return Err(format!("{id:?} holds an implicit slot that it has no right to: {lease:?}"));
             }
-            if lease.lent > lease.held + lease.implicit {
+            if lease.lent > lease.held + lease.implicit || lease.paused > lease.lent {
                 return Err(format!("{id:?} has lent what it doesn't have: {lease:?}"));
             }
             held += lease.held();

@@ -25,7 +25,8 @@ impl Ledger {
     pub fn regain(&mut self, endpoint: EndpointId) -> bool {
         let Some(account) = self.endpoints.get(endpoint) else { return false };
         let (lease, held) = (account.lease, account.held);
-        if held == 0 || self.leases[lease].lent == 0 {
+        let of_lease = &self.leases[lease];
+        if held == 0 || of_lease.lent == of_lease.paused {
             return false;
         }
         self.leases[lease].lent -= 1;
@@ -36,7 +37,7 @@ impl Ledger {
     /// The lender needs it again, or is gone: from what is free, else owed. False: it is not lent any more.
     pub fn end_loan(&mut self, lease: LeaseId) -> bool {
         match self.leases.get_mut(lease) {
-            Some(account) if account.lent > 0 => {
+            Some(account) if account.lent > account.paused => {
                 account.lent -= 1;
                 self.hold(1);
                 true
@@ -50,6 +51,8 @@ impl Ledger {
         let Some(account) = self.leases.get_mut(lease) else { return 0 };
         let over = account.lent.saturating_sub(account.held + account.implicit);
         account.lent -= over;
+        // Some that wait to start have nothing to come back to.
+        account.paused = account.paused.min(account.lent);
         over
     }
 }

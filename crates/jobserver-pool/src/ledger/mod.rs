@@ -11,6 +11,7 @@
 mod account;
 mod check;
 mod loans;
+mod starts;
 
 use slotmap::SlotMap;
 

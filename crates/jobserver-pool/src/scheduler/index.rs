@@ -37,6 +37,8 @@ pub(super) struct Places {
     pub asked: BTreeSet<(Nanos, EndpointId)>,
     /// Endpoints that rest, by when that ends.
     pub resting: BTreeSet<(Nanos, EndpointId)>,
+    /// Endpoints where a token is held, and would lie in place if it came back.
+    pub in_place: BTreeSet<EndpointId>,
     /// Endpoints that nobody has open, with an offer.
     pub unseen: BTreeSet<EndpointId>,
     /// Leases above their cap, which was lowered.
@@ -70,6 +72,8 @@ pub(super) struct Share {
     pub offering: BTreeSet<Turn>,
     pub ripe: BTreeSet<(Nanos, EndpointId)>,
     pub resting: BTreeSet<(Nanos, EndpointId)>,
+    /// Processes that wait to start, by when they came.
+    pub paused: BTreeSet<(Nanos, EndpointId)>,
     pub place_in_line: Option<u64>,
     /// When it was opened.
     pub opened: Nanos,
@@ -98,6 +102,8 @@ pub(super) struct Spot {
     resting: Option<Nanos>,
     /// Nobody has it open, and an offer lies there.
     unseen: bool,
+    /// What it returns lies in place, and nothing lies there now.
+    in_place: bool,
     /// It has an offer, which it takes unheard, and what it returns then comes to us.
     takes: bool,
 }
@@ -136,6 +142,7 @@ impl Scheduler {
                 spot.hungry = Some((Class::More, (held + offered, station.served, endpoint)));
             }
         }
+        spot.in_place = station.kind.in_place() && held > 0 && offered == 0;
         self.list(endpoint, lease, spot);
         self.refresh_lease(lease);
     }
@@ -170,6 +177,8 @@ impl Scheduler {
         move_in(&mut places.asked, at(old.asked), at(new.asked));
         let unseen = |spot: Spot| spot.unseen.then_some(endpoint);
         move_in(&mut places.unseen, unseen(old), unseen(new));
+        let in_place = |spot: Spot| spot.in_place.then_some(endpoint);
+        move_in(&mut places.in_place, in_place(old), in_place(new));
         move_in(&mut places.resting, at(old.resting), at(new.resting));
     }
 
@@ -248,6 +257,11 @@ impl Scheduler {
 }
 
 impl User {
+    /// What his leases had lately.
+    pub fn service(&self) -> u64 {
+        self.service.value()
+    }
+
     fn place(&self, id: u32, width: u64, rank: Rank) -> Place {
         Place::new(id, width, self.service.value(), rank)
     }
@@ -284,6 +298,11 @@ impl Share {
     /// Whose lease it is.
     pub fn user(&self) -> u32 {
         self.user
+    }
+
+    /// What it had for its weight lately.
+    pub fn service(&self) -> u64 {
+        self.service.value()
     }
 
     /// An offer should move from the endpoint that has most to one without. Ties count only where the byte was just

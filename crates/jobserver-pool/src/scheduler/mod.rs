@@ -11,6 +11,7 @@
 //! | `order` | who comes first among leases |
 //! | `station` | what is known about an endpoint |
 //! | `index` | the ordered sets |
+//! | `starts` | which process waits before it starts |
 //! | `pick` | the next action |
 
 mod index;
@@ -18,14 +19,18 @@ mod loans;
 mod order;
 mod pick;
 pub mod policy;
+mod starts;
 mod station;
 mod waits;
+
+use std::collections::VecDeque;
 
 use slotmap::SecondaryMap;
 
 use crate::ledger::{EndpointId, LeaseId, Ledger, Returned, Stage, Terms};
 use index::{Places, Share, Spot};
 pub use pick::Action;
+pub use starts::Start;
 pub use station::Kind;
 use station::{Average, Station};
 pub use waits::Waits;
@@ -51,6 +56,8 @@ pub struct Scheduler {
     came: u64,
     places: Places,
     recall: Option<Recall>,
+    /// Processes that waited to start, and are to do so.
+    started: VecDeque<EndpointId>,
     /// Since when slots are free.
     slack: Option<Nanos>,
     /// Clients that never wait are asked again from then on.
@@ -74,6 +81,7 @@ impl Scheduler {
             came: 0,
             places: Places::default(),
             recall: None,
+            started: VecDeque::new(),
             slack: Some(0),
             ask_remote: 0,
             turned: 0,

@@ -1,6 +1,6 @@
 //! The next action, and when to look again.
 //!
-//! In this order: what is owed is taken back; what lies in a lease beyond its cap, or where nobody
+//! In this order: whoever was told to start does; what is owed is taken back; what lies in a lease beyond its cap, or where nobody
 //! would see it, too; a lease that waits gets its first slot; a free slot goes to the
 //! hungriest; and where none is free, an offer moves: out of a place that has more than the hungriest, or out of one
 //! where it lay too long.
@@ -36,6 +36,11 @@ pub enum Action {
         /// Which.
         lease: LeaseId,
     },
+    /// The process that waits to start ([`Scheduler::starts`]) does so now.
+    Start {
+        /// Its account, which is closed already.
+        endpoint: EndpointId,
+    },
 }
 
 /// The place of the lease that should get a slot, and the class and the turn of its endpoint.
@@ -49,7 +54,8 @@ impl Scheduler {
             return None;
         }
         let action = self
-            .debts()
+            .next_started()
+            .or_else(|| self.debts())
             .or_else(|| self.excess())
             .or_else(|| self.unseen())
             .or_else(|| self.first_slots())
@@ -146,6 +152,11 @@ impl Scheduler {
             }
         }
         let (lease, class, endpoint) = self.served_next()?;
+        // Before anybody gets a token more: a job that waits to start has one already.
+        if let Some(endpoint) = self.first_paused(lease) {
+            self.start_at_once(self.now, endpoint);
+            return Some(Action::Start { endpoint });
+        }
         let count = match class {
             Class::Keen | Class::More => self.depth(endpoint, lease),
             _ => 1,
@@ -219,7 +230,7 @@ impl Scheduler {
     }
 
     /// Who comes first among endpoints of these classes that may get something others might want.
-    fn hungriest(&self, classes: &[Class]) -> Option<Hungriest> {
+    pub(super) fn hungriest(&self, classes: &[Class]) -> Option<Hungriest> {
         let first = |&class: &Class| {
             let place = self.places.poorest(class)?;
             let lease = place.rank.lease;

@@ -95,3 +95,7 @@ pub const SETTLING: Nanos = 20 * MS;
 /// machine to the length of a build.
 pub const WAITS: [Nanos; 13] =
     [MS, 3 * MS, 10 * MS, 30 * MS, 100 * MS, 300 * MS, S, 3 * S, 10 * S, 30 * S, 100 * S, 300 * S, 1000 * S];
+
+/// Clients. So many at most are watched for what they return, so as to be quicker than they are: each costs two calls when
+/// it begins to have more than its share, and when it ends.
+pub const CAUGHT: usize = 64;

@@ -42,6 +42,8 @@ pub enum Kind {
         /// Returned bytes lie where they may be read again.
         in_place: bool,
     },
+    /// A process that waits to start: an offer is the slot in which it does.
+    Paused,
 }
 
 impl Kind {
@@ -194,7 +196,7 @@ impl Station {
         self.misses = (self.misses + 1 + lain.max(1).ilog2()).min(MISSES_MOST);
         let (first, most) = match self.kind {
             Kind::NonWaiting => (self.patience(typical_job) * REST_UNSPLIT, REST_UNSPLIT_MOST),
-            Kind::Waiting | Kind::Shared { .. } => (REST_FIRST, REST_MOST),
+            Kind::Waiting | Kind::Paused | Kind::Shared { .. } => (REST_FIRST, REST_MOST),
         };
         self.resting = Some(now + (first << (self.misses - 1)).min(most));
         patience

@@ -35,12 +35,15 @@ impl Scheduler {
         share.waited + if waits { now.saturating_sub(share.opened) } else { 0 }
     }
 
-    /// How many leases wait for their first slot, and clients seem to wait for a token: they took their last one and have
-    /// none to take. It costs a look at each of these.
+    /// How many leases wait for their first slot, and clients seem to wait for a token (they took their last one and have
+    /// none to take) or do wait to start. It costs a look at each of these.
     pub fn waiting(&self) -> usize {
         let leases: usize = self.places.users.values().map(|user| user.line.len()).sum();
         let keen = |turn: &super::index::Turn| {
-            self.stations.get(turn.2).is_some_and(|station| station.kind == super::Kind::Waiting && station.proven)
+            self.stations.get(turn.2).is_some_and(|station| match station.kind {
+                super::Kind::Paused => true,
+                kind => kind == super::Kind::Waiting && station.proven,
+            })
         };
         let clients = self
             .shares

@@ -28,12 +28,15 @@ pub struct World {
     /// Tokens that processes of a lease have read and not written back.
     held: BTreeMap<LeaseId, u32>,
     strays: u64,
+    /// Processes that wait to start.
+    paused: BTreeMap<EndpointId, LeaseId>,
 }
 
 impl World {
     pub fn new(capacity: u32) -> Self {
         let pool = Scheduler::new(capacity);
-        Self { now: 0, pool, leases: Vec::new(), fifos: BTreeMap::new(), held: BTreeMap::new(), strays: 0 }
+        let (fifos, held, paused) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { now: 0, pool, leases: Vec::new(), fifos, held, strays: 0, paused }
     }
 
     pub fn step(&mut self, word: u64) {
@@ -43,9 +46,13 @@ impl World {
         match (what, endpoint, lease) {
             (0..=1, ..) if self.leases.len() < 5 => self.open_lease(a, b),
             (2..=4, _, Some(lease)) if self.fifos.len() < 10 => self.open_endpoint(lease, a),
-            (5, _, Some(lease)) => self.pool.end_command(self.now, lease),
+            (5, _, Some(lease)) => {
+                self.pool.end_command(self.now, lease);
+                self.start_all_of(lease);
+            }
             (6, _, Some(lease)) => {
                 self.pool.close_lease(self.now, lease);
+                self.start_all_of(lease);
                 self.leases.retain(|&other| other != lease);
             }
             (7, Some(endpoint), _) => self.exit(endpoint),
@@ -58,7 +65,10 @@ impl World {
                 self.write(endpoint, 1 + count as u32, true);
                 self.settle(b);
             }
-            (46..=54, ..) => self.settle(b),
+            (46..=53, ..) => self.settle(b),
+            (54, ..) if a % 2 == 1 => self.settle(b),
+            (54..=55, _, Some(lease)) if a % 2 == 0 => self.start_in(lease),
+            (57, ..) if a % 4 == 0 => self.interrupt(b),
             (55, _, Some(lease)) => drop(self.pool.lend(self.now, lease)),
             (56, Some(endpoint), _) => self.regain(endpoint),
             (57, _, Some(lease)) => self.pool.end_loan(self.now, lease),
@@ -265,6 +275,9 @@ impl World {
                     let stage = self.pool.ledger().lease(lease).map(|lease| lease.stage());
                     assert_eq!(stage, Some(Stage::Running), "only an open lease starts");
                 }
+                Action::Start { endpoint } => {
+                    self.paused.remove(&endpoint).expect("it waits to start");
+                }
                 other => panic!("{other:?} is new"),
             }
             assert!(self.pool.ledger().balanced());
@@ -305,6 +318,7 @@ impl World {
                 assert!(within || lease.offered() == 0, "what lies there beyond its cap is taken back: {lease:?}");
             }
             self.nobody_starves();
+            self.nobody_waits_to_start_for_ever();
             self.calm_is_whoever_has_nothing_to_wait_for();
         }
     }
@@ -361,6 +375,10 @@ impl World {
     }
 
     pub fn all_slots_come_back(&mut self) {
+        while !self.paused.is_empty() {
+            self.interrupt(0);
+            self.drive();
+        }
         for endpoint in self.fifos.keys().copied().collect::<Vec<_>>() {
             self.exit(endpoint);
             self.drive();

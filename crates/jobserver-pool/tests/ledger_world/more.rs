@@ -1,7 +1,7 @@
-//! What a person and what processes do beside taking and returning: other terms, closed ends, loans.
+//! What a person and what processes do beside taking and returning: other terms, closed ends, loans, starts.
 
-use jobserver_pool::ledger::{EndpointId, LeaseId};
-use jobserver_pool::scheduler::{Nanos, Waits};
+use jobserver_pool::ledger::{EndpointId, LeaseId, Stage};
+use jobserver_pool::scheduler::{Nanos, Start, Waits};
 
 use super::World;
 
@@ -37,6 +37,50 @@ impl World {
         self.settle(0);
         if self.pool.regain(self.now, endpoint) {
             *self.held.entry(self.fifos[&endpoint].lease).or_default() -= 1;
+        }
+    }
+
+    /// A process starts in a slot that the lease holds, or waits to.
+    pub fn start_in(&mut self, lease: LeaseId) {
+        let before = self.held_by(lease);
+        if let Start::Later(endpoint) = self.pool.starts(self.now, lease) {
+            let account = self.pool.ledger().lease(lease).expect("it is open");
+            assert!(account.held() >= account.terms().floor.min(before), "below its floor for others: {account:?}");
+            self.paused.insert(endpoint, lease);
+        }
+        self.drive();
+    }
+
+    /// Processes of that lease that wait to start.
+    pub fn paused_in(&self, lease: LeaseId) -> usize {
+        self.paused.values().filter(|&&other| other == lease).count()
+    }
+
+    /// A signal comes for one that waits.
+    pub fn interrupt(&mut self, which: u64) {
+        if let Some(&endpoint) = self.paused.keys().nth(which as usize % self.paused.len().max(1)) {
+            self.pool.start_at_once(self.now, endpoint);
+            self.paused.remove(&endpoint);
+        }
+    }
+
+    pub fn start_all_of(&mut self, lease: LeaseId) {
+        let all: Vec<_> = self.paused.iter().filter(|(_, &other)| other == lease).map(|(&id, _)| id).collect();
+        for endpoint in all {
+            self.pool.start_at_once(self.now, endpoint);
+            self.paused.remove(&endpoint);
+        }
+    }
+
+    /// What others leave lying goes to whoever waits to start, in its time.
+    pub fn nobody_waits_to_start_for_ever(&self) {
+        let ledger = self.pool.ledger();
+        let first = ledger.leases().any(|(_, lease)| lease.stage() == Stage::Waiting);
+        for lease in self.paused.values() {
+            let lease = ledger.lease(*lease).expect("its processes wait");
+            let could = ledger.owed() == 0 && !first && lease.jobs() < lease.terms().cap && ledger.offered() > 0;
+            assert!(ledger.free() == 0 || lease.jobs() >= lease.terms().cap, "a slot is free: {:?}", self.pool);
+            assert!(!could || self.pool.next_due().is_some(), "it waits for ever: {:?}", self.pool);
         }
     }
 }

@@ -1,0 +1,99 @@
+//! Tokens that are caught on their way back.
+//!
+//! A client that never waits (ninja) reads what it has just returned again within some 20 to 150 us. To hear of it, to
+//! count, and to decide takes as long; so whoever has more than its share would keep it. Where the driver has decided
+//! before, the FIFO itself wakes us, and the first thing done is to read it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::{Duration, Instant};
+
+use rustix::event::epoll;
+
+use super::fifo::Fifo;
+use super::{EndpointId, Endpoints};
+
+/// A job that ninja starts costs it a fork, 1 ms or so: it returns tokens that far apart. For so long nobody else is
+/// served, only after a token was missed, and only as long as its client has more than its share.
+const AWAKE: Duration = Duration::from_micros(1500);
+
+impl Endpoints {
+    /// From now on what comes back at one of these endpoints, where nothing lies, is taken out at once. One byte: then the
+    /// driver is to decide anew.
+    ///
+    /// # Errors
+    /// The kernel has no memory for it; some may not be caught then.
+    pub fn catch(&mut self, endpoints: impl Iterator<Item = EndpointId>) -> io::Result<()> {
+        let fifo = |id| Some((self.endpoints.get(&id)?.inn.as_ref()?.number, id));
+        let wanted: BTreeMap<u64, EndpointId> = endpoints.filter_map(fifo).collect();
+        for number in self.caught.keys().copied().collect::<Vec<_>>() {
+            if !wanted.contains_key(&number) {
+                self.let_go(number);
+            }
+        }
+        for (number, id) in wanted {
+            if self.caught.contains_key(&number) {
+                continue;
+            }
+            if let Some(fifo) = self.caught_fifo(id, number) {
+                epoll::add(&self.epoll, fifo.file(), epoll::EventData::new_u64(number), epoll::EventFlags::IN)?;
+                self.caught.insert(number, id);
+            }
+        }
+        Ok(())
+    }
+
+    /// It is not to be caught any more: something else is about to lie there, or it is about to go.
+    pub(super) fn let_go(&mut self, number: u64) {
+        let Some(id) = self.caught.remove(&number) else { return };
+        if let Some(fifo) = self.caught_fifo(id, number) {
+            // Explicitly: a copy of the descriptor elsewhere would keep it in the set.
+            let _ = epoll::delete(&self.epoll, fifo.file());
+        }
+    }
+
+    /// Takes out what came back at the first of these that is caught. Answers which of them are none.
+    pub(super) fn take_caught(&mut self, ready: Vec<u64>) -> io::Result<Vec<u64>> {
+        let is_caught = |number: &u64| self.caught.contains_key(number);
+        let (caught, others): (Vec<u64>, Vec<u64>) = ready.into_iter().partition(is_caught);
+        if let Some((&number, &id)) = caught.first().and_then(|number| self.caught.get_key_value(number)) {
+            let start = Instant::now();
+            // Where it was quicker: if several of its jobs have ended at once, the next one's token follows, and to sleep
+            // until then would be as slow again.
+            while !self.take_back(number)? && start.elapsed() < AWAKE {
+                std::hint::spin_loop();
+            }
+            self.stirred.insert(id);
+        }
+        Ok(others)
+    }
+
+    /// Takes out what came back at that endpoint, if it is to be caught.
+    pub(super) fn catch_at(&mut self, id: EndpointId) -> io::Result<()> {
+        let number = self.endpoints.get(&id).and_then(|endpoint| Some(endpoint.inn.as_ref()?.number));
+        match number.filter(|number| self.caught.contains_key(number)) {
+            Some(number) => self.take_back(number).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    fn take_back(&mut self, number: u64) -> io::Result<bool> {
+        let endpoint = self.caught.get(&number).and_then(|id| self.endpoints.get_mut(id));
+        let Some((endpoint, got)) = endpoint.and_then(|endpoint| {
+            let got = endpoint.inn.as_mut()?.take(1);
+            Some((endpoint, got))
+        }) else {
+            return Ok(true);
+        };
+        let got = got?;
+        endpoint.caught += got;
+        if got > 0 {
+            self.let_go(number);
+        }
+        Ok(got > 0)
+    }
+
+    fn caught_fifo(&self, id: EndpointId, number: u64) -> Option<&Fifo> {
+        self.endpoints.get(&id)?.inn.as_ref().filter(|fifo| fifo.number == number)
+    }
+}
