@@ -7,6 +7,9 @@ use jobserver::{Canceller, Client};
 
 use crate::signals::{Alarm, Signals};
 
+/// What is free is had even by who waits for nothing: a pool that knows its clients lays it down once they have come.
+const ANSWER: Duration = Duration::from_millis(50);
+
 pub(super) struct End {
     pub(super) deadline: Option<Instant>,
     pub(super) canceller: Canceller,
@@ -23,7 +26,7 @@ impl End {
         let canceller = Canceller::new()?;
         let alarm = signals.alarm(canceller.clone())?;
         // A time that no clock can show is none.
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout.max(ANSWER)));
         Ok(End { deadline, canceller, nothing: Client::new(0)?, _alarm: alarm })
     }
 

@@ -11,6 +11,7 @@
 
 mod end;
 mod gather;
+mod inherited;
 mod own;
 mod source;
 

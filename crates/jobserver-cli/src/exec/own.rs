@@ -1,17 +1,17 @@
 //! The caller's own slot, lent to others in a deadlock.
 //!
 //! Four recipes of `make -j4` that each call `exec -n 4` hold all four slots before any of them has drawn a token: giving
-//! back what was drawn helps nobody. As long as it only waits, a process does without its own slot. In make's or cargo's own
-//! pool, where nobody keeps accounts and bytes have no identity, it lays a token for it into the pool and takes one again
-//! later. A pool of ours keeps accounts, and is told.
+//! back what was drawn helps nobody. As long as it only waits, a process does without its own slot. In a plain pool, make's
+//! or cargo's or that of a `run` that can't tell processes apart, nobody keeps accounts and bytes have no identity: it lays a
+//! token for it into the pool and takes one again later. A served pool keeps accounts, and is told.
 
-use std::fs;
 use std::io;
 use std::time::{Duration, Instant};
 
 use jobserver::{Acquired, Client};
 
 use super::end::End;
+use super::inherited::is_plain;
 use crate::leased::{self, Loan, Place};
 
 /// Who was ended by a signal does not wait longer: the build that would miss the token is ending as well.
@@ -42,8 +42,8 @@ impl<'a> Own<'a> {
     pub(super) fn new(client: &'a Client) -> Own<'a> {
         let pool = match leased::place(client) {
             Some(place) => Lender::Server(place),
-            None if is_below_ours() => Lender::Nobody,
-            None => Lender::Token,
+            None if is_plain(client) => Lender::Token,
+            None => Lender::Nobody,
         };
         Own { client, pool, lent: None }
     }
@@ -117,24 +117,5 @@ impl<'a> Own<'a> {
             token.drop_without_releasing();
         }
         Ok(())
-    }
-}
-
-/// Whether a `jobserver` may have made the pool: one that is above this process. Where that can't be seen, there may be
-/// one.
-fn is_below_ours() -> bool {
-    let mut pid = std::process::id();
-    loop {
-        let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
-        // The name is in brackets and may have any of them inside.
-        let (Some(open), Some(close)) = (stat.find('('), stat.rfind(')')) else { return true };
-        if pid != std::process::id() && &stat[open + 1..close] == "jobserver" {
-            return true;
-        }
-        match stat[close + 1..].split_whitespace().nth(1).and_then(|parent| parent.parse().ok()) {
-            Some(0) => return false,
-            Some(parent) => pid = parent,
-            None => return true,
-        }
     }
 }

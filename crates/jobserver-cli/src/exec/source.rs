@@ -4,15 +4,15 @@
 //! since nobody else is known to use the machine. If there is one that can't be reached, it gets the least: whoever made
 //! that pool counts on the rest.
 
-use std::ffi::OsStr;
 use std::io;
 use std::path::PathBuf;
 use std::process::Command;
 
-use jobserver::{Acquired, Auth, Client, Jobs, MakeFlags};
+use jobserver::{Acquired, Client};
 
 use super::end::End;
 use super::gather::{self, draw, Drawn, Patience};
+use super::inherited::room;
 use super::own::Own;
 use crate::cli::Range;
 use crate::leased::{self, Leased};
@@ -246,32 +246,5 @@ impl Slots {
         if let Some((leased, _)) = self.leased {
             leased.close();
         }
-    }
-}
-
-/// How many slots the inherited jobserver has, if that can be known.
-fn room(client: &Client) -> Option<usize> {
-    let auth = style::auth_of(client)?;
-    let told = match &auth {
-        Auth::Fifo(path) => leased::room(path),
-        _ => None,
-    };
-    let stated = ["CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS"].into_iter().find_map(|name| {
-        let flags = MakeFlags::parse(&std::env::var_os(name)?);
-        let is_it = names(flags.jobserver()?, &auth);
-        match flags.jobs() {
-            Some(Jobs::Limit(jobs)) if is_it => Some(jobs as usize),
-            _ => None,
-        }
-    });
-    told.into_iter().chain(stated).min()
-}
-
-/// Descriptors have other numbers once they are opened anew: any pair will do.
-fn names(text: &OsStr, auth: &Auth) -> bool {
-    match (Auth::parse(text), auth) {
-        (Ok(Auth::Fifo(path)), Auth::Fifo(other)) => path == *other,
-        (Ok(Auth::Pipe { .. }), Auth::Pipe { .. }) => true,
-        _ => false,
     }
 }

@@ -63,11 +63,15 @@ impl Policy {
         if view.touched {
             self.stirred();
         }
-        if view.free > view.drawn {
+        // Beside what was drawn, the command's own slot may lie there: `exec` lends it while it waits for several, and old
+        // clients return it before they take it again.
+        if view.free > view.drawn + 1 {
             return Move::DropStray;
         }
         match view.free {
             0 => self.without_offer(view),
+            // It is not ours to give away.
+            1 if view.drawn == 0 => Move::Wait(None),
             1 => self.with_offer(view.now, others_wait),
             _ => Move::GiveBack,
         }
@@ -204,10 +208,16 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_nobody_drew_is_dropped() {
+    fn a_token_that_nobody_drew_is_dropped_unless_it_may_be_the_commands_own_slot() {
         let mut scene = Scene::new(2);
-        assert_eq!(scene.look(0, 1, 0, true), Move::DropStray);
-        assert_eq!(scene.look(0, 3, 2, true), Move::DropStray);
+        assert_eq!(scene.look(0, 2, 0, true), Move::DropStray);
+        assert_eq!(scene.look(0, 4, 2, true), Move::DropStray);
+        assert_eq!(scene.look(0, 3, 2, true), Move::GiveBack);
+        assert_eq!(scene.look(0, 2, 1, true), Move::GiveBack);
+        for millis in [0, 1000] {
+            assert_eq!(scene.look(millis, 1, 0, true), Move::Wait(None));
+        }
+        assert_eq!(scene.look(1001, 0, 0, true), Move::Ask);
     }
 
     #[test]

@@ -90,3 +90,30 @@ fn what_does_not_come_in_time_is_124_and_make_has_all_its_tokens() {
         assert!(!outcome.err.contains("INTERNAL"), "{outcome:?}");
     }
 }
+
+/// A `run` that can't tell processes apart, alone and inside a make's jobserver, where a broker counts its tokens.
+#[test]
+fn several_that_need_all_slots_of_a_run_take_turns() {
+    let jobs = "all: a b c d e\na b c d e: ; @+EXEC -n 3..3 --timeout 110 -- sh -c \
+                'mkdir busy && sleep 0.1 && rmdir busy && echo {}'\n";
+    for path in makes() {
+        let styles: &[&str] = if path == clients::make_4_3() { &["pipe"] } else { &["pipe", "fifo"] };
+        for (style, outer) in styles.iter().flat_map(|&style| [(style, None), (style, Some(&path))]) {
+            let sandbox = Sandbox::new();
+            sandbox.write("inner.mk", &jobs.replace("EXEC", &format!("{} exec", jobserver())));
+            let run = ["-j3", "--style", style, "--", text(&path), "-s", "-f", "inner.mk"];
+            let outcome = match outer {
+                None => sandbox.run(&run),
+                Some(outer) => {
+                    let words = run.join(" ");
+                    make(&sandbox, outer, 4, &format!("all: ; +{} run {words}\n", jobserver()))
+                }
+            };
+            let expected = (Some(0), "3\n3\n3\n3\n3\n");
+            assert_eq!((outcome.status, outcome.out.as_str()), expected, "{style} {outer:?}: {outcome:?}");
+            let lines: Vec<&str> = outcome.err.lines().collect();
+            // Neither a lost token nor a stray is told at the end.
+            assert!(lines.len() <= 5 && lines.iter().all(|line| line.contains("given back for now")), "{outcome:?}");
+        }
+    }
+}

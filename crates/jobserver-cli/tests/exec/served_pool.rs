@@ -54,6 +54,13 @@ fn more_than_the_pool_has_is_an_error_at_once() {
     let outcome = sandbox.finish(served.run(&exec));
     assert_eq!(outcome.status, Some(125), "{outcome:?}");
     assert!(outcome.line().contains("the pool has 2"), "{outcome:?}");
+    // However the pool is reached.
+    for style in ["tracked", "fifo", "pipe"] {
+        let outcome =
+            sandbox.finish(served.run(&["--style", style, "--", jobserver(), "exec", "-n", "5", "--", "true"]));
+        assert_eq!(outcome.status, Some(125), "{style}: {outcome:?}");
+        assert!(outcome.line().contains("the pool has 4"), "{style}: {outcome:?}");
+    }
     served.finish();
 }
 
