@@ -36,7 +36,8 @@ impl Scheduler {
     }
 
     /// How many leases wait for their first slot, and clients seem to wait for a token (they took their last one and have
-    /// none to take) or do wait to start. It costs a look at each of these.
+    /// none to take) or do wait to start. Those of a lease at its cap wait for nothing that the pool could give. It costs a
+    /// look at each of these.
     pub fn waiting(&self) -> usize {
         let leases: usize = self.places.users.values().map(|user| user.line.len()).sum();
         let keen = |turn: &super::index::Turn| {
@@ -45,10 +46,13 @@ impl Scheduler {
                 kind => kind == super::Kind::Waiting && station.proven,
             })
         };
+        let is_capped =
+            |lease: LeaseId| self.ledger.lease(lease).is_some_and(|account| account.jobs() >= account.terms().cap);
         let clients = self
             .shares
-            .values()
-            .map(|share| share.hungry[Class::Keen as usize].iter().filter(|turn| keen(turn)).count());
+            .iter()
+            .filter(|(lease, _)| !is_capped(*lease))
+            .map(|(_, share)| share.hungry[Class::Keen as usize].iter().filter(|turn| keen(turn)).count());
         leases + clients.sum::<usize>()
     }
 
