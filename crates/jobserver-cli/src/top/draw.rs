@@ -29,14 +29,15 @@ const COLOURS: [Color; MARKS] = [
     Color::Cyan,
     Color::Yellow,
     Color::Magenta,
-    Color::Blue,
+    Color::LightBlue,
     Color::LightGreen,
     Color::LightCyan,
     Color::LightMagenta,
     Color::LightYellow,
-    Color::LightBlue,
     Color::Gray,
     Color::LightRed,
+    // The last: on black it is hard to read.
+    Color::Blue,
 ];
 
 impl Model {
@@ -117,7 +118,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model) {
     let area = frame.area();
     let buffer = frame.buffer_mut();
     if area.width < LEAST.width || area.height < LEAST.height {
-        let text = format!("too small: {}x{} at least", LEAST.width, LEAST.height);
+        let mut text = format!("too small: {}x{} at least", LEAST.width, LEAST.height);
+        if width(&text) > area.width.into() {
+            text = format!("{}x{} at least", LEAST.width, LEAST.height);
+        }
         let text = clip(&text, area.width.into());
         let x = area.x + (area.width.saturating_sub(width(&text) as u16)) / 2;
         if area.height > 0 {

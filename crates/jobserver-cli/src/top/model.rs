@@ -124,7 +124,10 @@ impl Model {
         for lease in sorted {
             rows.push(Row::Build(lease));
             if self.with_processes {
-                rows.extend(processes(lease).into_iter().map(Row::Process));
+                let processes = processes(lease);
+                // The command alone: the row above has said all that its own would.
+                let is_alone = matches!(&processes[..], [only] if only.pid.is_some() && only.pid == lease.command_pid);
+                rows.extend(processes.into_iter().filter(|_| !is_alone).map(Row::Process));
                 let is_idle = |pid: Option<u32>| pid.is_some() && (pid != lease.command_pid || lease.held == 0);
                 let idle = lease.endpoints.iter().filter(|client| client.held == 0 && is_idle(client.pid)).count();
                 rows.extend((idle > 0).then_some(Row::Idle(idle)));

@@ -15,7 +15,7 @@ use super::draw::{draw, page};
 use super::model::{Machine, Model, Row, HISTORY};
 use crate::status::width;
 
-const SIZES: [(u16, u16); 6] = [(80, 24), (200, 60), (40, 8), (41, 9), (30, 5), (120, 16)];
+const SIZES: [(u16, u16); 7] = [(80, 24), (200, 60), (40, 8), (41, 9), (30, 5), (15, 5), (120, 16)];
 
 fn lease(number: u32) -> Value {
     let name = match number % 4 {
@@ -73,6 +73,8 @@ fn every_screen_can_be_drawn_and_nothing_in_it_steers_the_terminal() {
                     assert!(!all.chars().any(|letter| letter.is_control() || letter == '\u{202e}'), "{all:?}");
                     if size == (30, 5) {
                         assert_eq!(lines[2].trim(), "too small: 40x8 at least");
+                    } else if size == (15, 5) {
+                        assert_eq!(lines[2].trim(), "40x8 at least");
                     } else {
                         assert!(lines[0].starts_with(" jobserver top  /run/job\u{fffd}server"), "{lines:#?}");
                         assert!(lines.last().unwrap().contains("q quit"), "{lines:#?}");
@@ -192,4 +194,47 @@ fn builds_of_other_users_are_counted_and_not_described() {
     let lines = text(&screen(&model, (80, 24)));
     assert!(lines.iter().any(|line| line == " ███ ███ [ ]"), "{lines:#?}");
     assert!(lines.iter().any(|line| line.contains("None of your builds is in the pool")), "{lines:#?}");
+}
+
+#[test]
+fn a_build_whose_command_alone_holds_something_has_one_row() {
+    let mut status = status(1);
+    let lease = &mut status.leases[0];
+    lease.held = 3;
+    lease.endpoints.retain(|client| client.pid == lease.command_pid);
+    lease.endpoints[0].held = 2;
+    let mut model = model(0, true);
+    model.update(Ok(status.clone()), 1200.0);
+    assert!(matches!(model.rows()[..], [Row::Build(_)]), "{:?}", text(&screen(&model, (80, 24))));
+    // Of another process it has to be said which one it is.
+    status.leases[0].endpoints[0].pid = Some(77);
+    model.update(Ok(status), 1200.0);
+    assert_eq!(model.rows().len(), 3);
+}
+
+/// The same test once more, on a terminal, with a fault of ours.
+#[test]
+fn a_panic_gives_the_terminal_back_before_it_says_what_it_is() {
+    const INSIDE: &str = "JOBSERVER_TEST_PANICS";
+    if std::env::var_os(INSIDE).is_some() {
+        let _screen = super::Screen::open().unwrap();
+        panic!("a fault of ours");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let name = std::thread::current().name().unwrap().to_string();
+    let again = format!("{} --exact {name} --nocapture", std::env::current_exe().unwrap().display());
+    let script = std::process::Command::new("script")
+        .args(["-qc", &format!("stty -g >before; {again}; stty -g >after"), "/dev/null"])
+        .env(INSIDE, "1")
+        .env("TERM", "xterm-256color")
+        .current_dir(folder.path())
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("`script` is missing: `apt-get install bsdutils` (or util-linux) gets it");
+    let shown = String::from_utf8_lossy(&script.stdout).into_owned();
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    assert_eq!(read("before"), read("after"), "{shown:?}");
+    let at = |what: &str| shown.find(what).unwrap_or_else(|| panic!("{what:?} in {shown:?}"));
+    assert!(at("\u{1b}[?1049h") < at("\u{1b}[?1049l") && at("\u{1b}[?1049l") < at("a fault of ours"), "{shown:?}");
+    assert!(shown.rfind("\u{1b}[?25h") >= shown.rfind("\u{1b}[?25l"), "the cursor is hidden: {shown:?}");
 }
