@@ -24,6 +24,9 @@ const STACK: usize = 256 * 1024;
 /// Of an item that fails no more is shown than that.
 const NAME_MOST: usize = 200;
 
+/// Its output may be cut.
+const FULL: &str = ": there is no room left for what it prints: set TMPDIR to a folder with more";
+
 /// As a shell has it when somebody stops reading.
 const BROKEN_PIPE: u8 = 128 + libc::SIGPIPE as u8;
 
@@ -176,7 +179,10 @@ impl Job {
         let status = self.crew.wait_for(self.number, &mut self.child);
         let note = match status {
             Ok(status) if status.success() => None,
-            Ok(status) => Some(format!("{}: {}", self.name, describe(status))),
+            Ok(status) => {
+                let remark = if self.has_no_room() { FULL } else { "" };
+                Some(format!("{}: {}{remark}", self.name, describe(status)))
+            }
             Err(error) => Some(format!("{}: it can't be waited for: {error}", self.name)),
         };
         if note.is_some() {
@@ -203,6 +209,17 @@ impl Job {
             self.crew.stop(Stop::Failed(status));
         }
         self.crew.written(settled);
+    }
+}
+
+impl Job {
+    /// What it printed may have been its failure.
+    fn has_no_room(&self) -> bool {
+        let is_full = |file: &File| {
+            let is_written = file.metadata().is_ok_and(|found| found.len() > 0);
+            is_written && rustix::fs::fstatvfs(file).is_ok_and(|found| found.f_bavail == 0)
+        };
+        self.files.as_ref().is_some_and(|files| files.iter().any(is_full))
     }
 }
 

@@ -15,7 +15,8 @@ impl Progress {
         let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(total, target);
         let template = match total {
-            Some(_) => "[{bar:30}] {pos} of {len}{msg}, {elapsed}",
+            // As wide as there is room for: a line that is broken would not be taken away again.
+            Some(_) => "[{wide_bar}] {pos} of {len}{msg}, {elapsed}",
             None => "{pos} done{msg}, {elapsed}",
         };
         if let Ok(style) = ProgressStyle::with_template(template) {

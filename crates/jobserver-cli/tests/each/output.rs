@@ -52,6 +52,41 @@ fn nothing_is_lost_where_there_is_no_room_for_files() {
     assert_eq!(outcome.err.matches("no file to keep the output apart").count(), 1, "{outcome:?}");
 }
 
+/// Standard error as well: a person who looks at the file finds out why it is short.
+#[test]
+fn a_full_disk_under_standard_output_stops_it_and_is_said_once() {
+    let sandbox = Sandbox::new();
+    let mut command = each(&sandbox, &["-j1", "--", "sh", "-c", "echo $1; touch ran-$1", "sh", ":::", "a", "b", "c"]);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = command.stdout(full).stderr(Stdio::piped()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), said.lines().count()), (Some(125), 1), "{said}");
+    assert!(said.starts_with("jobserver: the output can't be written: No space left on device"), "{said}");
+    assert!(sandbox.path("ran-a").exists() && !sandbox.path("ran-c").exists());
+}
+
+/// Full from the start, and filled by what an item prints.
+#[test]
+fn a_full_disk_for_temporary_files_loses_nothing_silently() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path("disk")).unwrap();
+    let on_disk = |setup: &str, words: &str| {
+        let mut command = sandbox.command("unshare");
+        let mount = format!("mount -t tmpfs -o size=64k none disk && {setup}");
+        let each = format!("TMPDIR=$PWD/disk exec {} each -j1 --no-pool -- {words}", jobserver());
+        command.args(["--mount", "sh", "-c", &format!("{mount} && {each}")]).env("XDG_RUNTIME_DIR", sandbox.path("."));
+        sandbox.finish(command)
+    };
+    let outcome = on_disk("! dd if=/dev/zero of=disk/full bs=4k 2>/dev/null", "echo ::: a b");
+    assert_eq!((outcome.status, outcome.out.as_str()), (Some(0), "a\nb\n"), "{outcome:?}");
+    assert!(outcome.line().contains("no file to keep the output apart"), "{outcome:?}");
+    let outcome = on_disk("true", "sh -c 'seq $1' sh ::: 3 100000");
+    assert_eq!(outcome.status, Some(1), "{outcome:?}");
+    assert!(outcome.out.starts_with("1\n2\n3\n1\n2\n3\n"), "{}", outcome.err);
+    let last = outcome.err.lines().last().unwrap();
+    assert!(last.contains("exit status 1: there is no room left for what it prints: set TMPDIR"), "{outcome:?}");
+}
+
 #[test]
 fn who_stops_reading_stops_it() {
     let sandbox = Sandbox::new();
