@@ -42,12 +42,7 @@ impl Leased {
     /// No FUSE, no directory for it, no thread.
     pub(crate) fn own(slots: usize, words: &Words, command: &mut Command) -> io::Result<Leased> {
         let capacity = u32::try_from(slots).map_err(|_| io::Error::other("more slots than can be counted"))?;
-        let start = |parent: &Path| Local::start(parent, endpoint::Style::Tracked(Reach::Owner), capacity, tell);
-        // In memory, if there is such a place and it can be written to.
-        let local = match runtime().map(|parent| start(&parent)) {
-            Some(Ok(local)) => local,
-            Some(Err(_)) | None => start(&env::temp_dir())?,
-        };
+        let local = local(capacity, tell)?;
         let mut lease = Lease::open(local.directory(), words.open(None))?;
         // Nobody else has any of them.
         lease.wait(|_| (), || false)?;
@@ -174,6 +169,25 @@ impl Leased {
         }
         account
     }
+}
+
+/// A server in a thread, in which processes are told apart.
+fn local(capacity: u32, tell: fn(&str)) -> io::Result<Local> {
+    let start = |parent: &Path| Local::start(parent, endpoint::Style::Tracked(Reach::Owner), capacity, tell);
+    // In memory, if there is such a place and it can be written to.
+    match runtime().map(|parent| start(&parent)) {
+        Some(Ok(local)) => Ok(local),
+        Some(Err(_)) | None => start(&env::temp_dir()),
+    }
+}
+
+/// Makes such a pool and takes it down again.
+///
+/// # Errors
+///
+/// Why none can be made here.
+pub(crate) fn can_track() -> io::Result<()> {
+    local(1, |_| ())?.finish().map(drop)
 }
 
 /// Where an inherited pool of ours is, and the lease whose path was inherited.

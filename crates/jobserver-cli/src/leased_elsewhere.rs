@@ -82,6 +82,10 @@ pub(crate) fn free(_: &Path) -> Option<usize> {
     None
 }
 
+pub(crate) fn can_track() -> io::Result<()> {
+    Err(unsupported())
+}
+
 fn unsupported() -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, "this system has no pool that is shared or tracked yet")
 }

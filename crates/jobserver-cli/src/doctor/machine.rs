@@ -1,7 +1,8 @@
 //! What the machine gives a pool: FUSE, room for a named pipe, descriptors.
 //!
 //! Whether a named pipe can be made is tried, in a folder that is removed at once; `/dev/fuse` is opened and closed,
-//! since its mode doesn't tell what a container's rules forbid. Nothing is mounted.
+//! since its mode doesn't tell what a container's rules forbid. Where nothing speaks against it a pool is made and taken
+//! down again: only that tells whether a mount is allowed.
 
 use std::env;
 use std::fs;
@@ -15,6 +16,7 @@ use rustix::io::Errno;
 use rustix::process::{getrlimit, Resource};
 
 use super::tools;
+use crate::leased;
 
 const DEVICE: &str = "/dev/fuse";
 const HELPER: &str = "fusermount3";
@@ -35,6 +37,8 @@ pub(crate) enum Fuse {
     HelperWithoutRight(&'static str),
     /// Root of a container that may not mount.
     NoCapability,
+    /// All is there, and a pool can't be made all the same.
+    Refused(String),
     Elsewhere,
 }
 
@@ -64,6 +68,19 @@ impl Fuse {
         match field(&status, "NoNewPrivs:") {
             Some("1") => Fuse::HelperWithoutRight("this process may gain no rights (no_new_privs)"),
             _ => Fuse::Usable,
+        }
+    }
+}
+
+impl Fuse {
+    /// What comes of it if a pool is really made.
+    pub(crate) fn tried(self) -> Fuse {
+        match self {
+            Fuse::Usable => match leased::can_track() {
+                Ok(()) => Fuse::Usable,
+                Err(error) => Fuse::Refused(said(&error)),
+            },
+            other => other,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! environment, descriptors, files, tools ─► Situation ─► rules (pure) ─► findings ─► a page, or JSON
 //! ```
 //!
-//! It looks and does nothing else: no token is taken, no flag changed, and of the tools only `--version` is asked. The
+//! It looks and leaves nothing: no token is taken, no flag changed, what is made to see whether it can be is removed at once, and of the tools only `--version` is asked. The
 //! command that is asked about is never run.
 
 mod channel;

@@ -10,7 +10,7 @@ use jobserver::{Auth, Jobs, MakeFlags};
 
 use super::channel::{self, Channel};
 use super::finding::line;
-use super::machine::{self, Fuse, Limit, Room};
+use super::machine::{self, Fuse, Limit, Room, RoomState};
 use super::recipe;
 use super::served::{self, Place, State};
 use super::tools::{Program, Subject, Tool};
@@ -84,6 +84,9 @@ impl Situation {
         if situation.joined_by_run().is_none() {
             // Otherwise nobody makes a pool here.
             situation.room = Room::find();
+            if situation.serving().is_none() && situation.room.state == RoomState::Enough {
+                situation.fuse = situation.fuse.tried();
+            }
         }
         situation
     }

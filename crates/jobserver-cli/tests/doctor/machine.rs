@@ -58,12 +58,16 @@ fn without_fuse_it_is_said_why() {
     fs::create_dir(&empty).unwrap();
     let (open, closed) = (device(&place, "666"), device(&place, "600"));
     let missing = format!("mount --bind {} /dev", empty.display());
+    // All is there, and only who tries finds out.
+    fs::write(place.sandbox.path("fuse.conf"), "mount_max = 0\n").unwrap();
+    let none = format!("{open} && mount --bind {} /etc/fuse.conf", text(&place.sandbox.path("fuse.conf")));
     let weak = "setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin";
     for (setup, who, path, remedy) in [
         (missing.as_str(), "", &usual, "sudo modprobe fuse"),
         (&closed, NOBODY, &usual, "sudo chmod 666 /dev/fuse"),
         (&open, NOBODY, &few, "sudo apt-get install fuse3"),
         (&open, &format!("{NOBODY} --no-new-privs"), &usual, "sudo chmod u+s \"$(command -v fusermount3)\""),
+        (&none, NOBODY, &usual, "unshare --user --map-root-user --mount jobserver run -- make"),
         (&open, weak, &usual, "unshare --user --map-root-user --mount jobserver run -- make"),
     ] {
         let seen = after(&place, setup, who, path);

@@ -23,6 +23,10 @@ fn a_pool_that_is_served_is_named_with_its_free_slots() {
         );
         assert_eq!(seen.0["run"], expected);
         assert_eq!(seen.notes(), ["no-jobserver"]);
+        // A width from somebody's profile keeps every make out of it.
+        let seen = place.doctor("", &[(name, text(value)), ("MAKEFLAGS", "-j3")]);
+        assert_eq!(seen.problem("jobs-without-jobserver"), "unset MAKEFLAGS; jobserver run -j3 -- make");
+        place.after("unset MAKEFLAGS", "", &[(name, text(value)), ("MAKEFLAGS", "-j3")]).note("no-jobserver");
     }
     served.finish();
 }

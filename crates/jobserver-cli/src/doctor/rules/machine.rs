@@ -77,6 +77,10 @@ fn fuse(situation: &Situation) -> Option<Finding> {
         Fuse::HelperWithoutRight(why) => {
             (format!("fusermount3 may not mount: {why}"), "sudo chmod u+s \"$(command -v fusermount3)\"".to_string())
         }
+        Fuse::Refused(error) => (
+            format!("it was tried, and failed: {error}"),
+            format!("unshare --user --map-root-user --mount {}", situation.run_line()),
+        ),
         Fuse::NoCapability => (
             "root may not mount here (no CAP_SYS_ADMIN)".to_string(),
             format!("unshare --user --map-root-user --mount {}", situation.run_line()),

@@ -192,7 +192,9 @@ fn jobs_without(situation: &Situation) -> Option<Finding> {
     };
     let run = situation.run_line();
     let run = if option == "-j" { run } else { run.replacen("jobserver run ", &format!("jobserver run {option} "), 1) };
-    Some(note(
+    // Somebody has meant one pool for all.
+    let say = if situation.serving().is_some() { problem } else { note };
+    Some(say(
         "jobs-without-jobserver",
         format!("{} says {option} and names no jobserver", variable.name),
         "each make that is started here makes a pool of its own, so that two of them run twice as many jobs; ninja, cargo \
