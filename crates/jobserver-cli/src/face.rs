@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use clap::Command;
-use clap_mangen::roff::{roman, Roff};
+use clap_mangen::roff::{bold, roman, Roff};
 use clap_mangen::Man;
 
 use crate::report::say;
@@ -40,15 +40,15 @@ pub(crate) fn manual(directory: Option<&Path>) -> u8 {
     }
 }
 
-/// As `clap_mangen` would write it, but for what follows the options: each of its paragraphs has a title, and lines that
-/// are to be kept.
+/// As `clap_mangen` would write it, but for the synopsis, which names the values, and for what follows the options: each of
+/// its paragraphs has a title, lists keep their lines, and all else is filled.
 fn page(command: &Command) -> io::Result<Vec<u8>> {
     let man =
         Man::new(command.clone()).manual("User commands").source(concat!("jobserver ", env!("CARGO_PKG_VERSION")));
     let mut text = Vec::new();
     man.render_title(&mut text)?;
     man.render_name_section(&mut text)?;
-    man.render_synopsis_section(&mut text)?;
+    synopsis(command).to_writer(&mut text)?;
     man.render_description_section(&mut text)?;
     man.render_options_section(&mut text)?;
     if command.has_subcommands() {
@@ -56,21 +56,49 @@ fn page(command: &Command) -> io::Result<Vec<u8>> {
     }
     let after = command.get_after_long_help().or_else(|| command.get_after_help());
     let after = after.map(ToString::to_string).unwrap_or_default();
+    let mut last = "";
     for paragraph in after.split("\n\n") {
         let (title, body) = match paragraph.split_once(':') {
-            Some((title, body)) if ["Example", "Examples", "Exit status"].contains(&title) => (title, body),
+            Some((title, body)) if ["Example", "Examples", "Columns", "Exit status"].contains(&title) => (title, body),
             _ => ("Notes", paragraph),
         };
-        if !body.trim().is_empty() {
-            let mut roff = Roff::new();
-            roff.control("SH", [title.to_uppercase().as_str()]).control("nf", []);
-            for line in body.trim_matches('\n').lines() {
-                roff.text([roman(line.trim_start())]);
-            }
-            roff.control("fi", []).to_writer(&mut text)?;
+        if body.trim().is_empty() {
+            continue;
         }
+        let mut roff = Roff::new();
+        match title == last {
+            true => roff.control("PP", []),
+            false => roff.control("SH", [title.to_uppercase().as_str()]),
+        };
+        last = title;
+        let lines: Vec<&str> = body.trim_matches('\n').lines().map(str::trim_start).collect();
+        // In the source a paragraph is one line.
+        let is_list = lines.len() > 1 || title.starts_with("Example");
+        if is_list {
+            roff.control("nf", []);
+        }
+        for line in lines {
+            roff.text([roman(line)]);
+        }
+        if is_list {
+            roff.control("fi", []);
+        }
+        roff.to_writer(&mut text)?;
     }
     Ok(text)
+}
+
+fn synopsis(command: &Command) -> Roff {
+    let usage = command.clone().render_usage().to_string();
+    let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage);
+    let name = command.get_bin_name().unwrap_or_else(|| command.get_name());
+    let mut roff = Roff::new();
+    roff.control("SH", ["SYNOPSIS"]);
+    match usage.strip_prefix(name) {
+        Some(arguments) => roff.text([bold(name), roman(arguments)]),
+        None => roff.text([roman(usage)]),
+    };
+    roff
 }
 
 fn print(text: &[u8]) -> u8 {

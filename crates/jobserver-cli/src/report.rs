@@ -8,7 +8,7 @@ use std::io::Write;
 
 use clap::error::ErrorKind;
 
-use crate::exit;
+use crate::{cli, exit};
 
 /// Writes one line.
 pub(crate) fn say(message: impl Display) {
@@ -28,11 +28,33 @@ pub(crate) fn usage(answer: &clap::Error) -> u8 {
             exit::OURS
         }
         _ => {
-            let text = answer.to_string();
-            say(text.strip_prefix("error: ").unwrap_or(&text).trim_end());
+            say(in_one_line(&answer.to_string(), &help_page()));
             exit::OURS
         }
     }
+}
+
+/// What clap says in several paragraphs: what is wrong, its tips, and where more is to be read; the usage is there, too.
+fn in_one_line(answer: &str, page: &str) -> String {
+    let text = answer.strip_prefix("error: ").unwrap_or(answer);
+    let of_help = |line: &&str| line.starts_with("Usage:") || line.starts_with("For more information");
+    let mut line = String::new();
+    for part in text.lines().map(str::trim).filter(|line| !line.is_empty() && !of_help(line)) {
+        let (joint, part) = match part.strip_prefix("tip: ") {
+            Some(tip) => (": ", tip),
+            None => (" ", part),
+        };
+        line += if line.is_empty() { "" } else { joint };
+        line += part;
+    }
+    format!("{line}: `{page}` says what there is")
+}
+
+/// The page of the command that was called.
+fn help_page() -> String {
+    let command = cli::command();
+    let called = std::env::args().nth(1).filter(|name| command.find_subcommand(name).is_some());
+    called.map_or_else(|| "jobserver --help".to_string(), |name| format!("jobserver {name} --help"))
 }
 
 /// What a pool has to account for when its command has ended.
@@ -85,6 +107,23 @@ fn tokens(count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_wrong_with_the_arguments_is_one_line() {
+        for (answer, line) in [
+            (
+                "error: unexpected argument '--pol' found\n\n  tip: a similar argument exists: '--pool'\n\nUsage: jobserver top \
+                 --pool <DIR>\n\nFor more information, try '--help'.\n",
+                "unexpected argument '--pol' found: a similar argument exists: '--pool': `P` says what there is",
+            ),
+            (
+                "error: the following required arguments were not provided:\n  <CMD>...\n\nUsage: jobserver each <CMD>...\n",
+                "the following required arguments were not provided: <CMD>...: `P` says what there is",
+            ),
+        ] {
+            assert_eq!(in_one_line(answer, "P"), line);
+        }
+    }
 
     #[test]
     fn a_balanced_pool_is_not_worth_a_line() {

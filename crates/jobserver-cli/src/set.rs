@@ -33,13 +33,15 @@ pub(crate) fn run(args: &cli::Set) -> u8 {
 }
 
 fn change(args: &cli::Set, directory: &Path) -> io::Result<String> {
+    let status = lease::status(directory).map_err(|error| {
+        io::Error::other(format!("{error}: `jobserver serve` serves a pool, --pool DIR names another one"))
+    })?;
     let mut set = Set::default();
     if let Some(jobs) = args.jobs {
         let text = || format!("-j{jobs}: too many to be counted: give a smaller number");
         set.capacity = Some(u32::try_from(jobs).map_err(|_| io::Error::other(text()))?);
     }
     if let Some(name) = &args.lease {
-        let status = lease::status(directory)?;
         if !status.leases.iter().any(|lease| is_meant(lease, name)) {
             return Err(io::Error::other(unknown(name, &status)));
         }

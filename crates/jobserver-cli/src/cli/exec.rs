@@ -53,8 +53,8 @@ Without any pool the command runs with MAX slots, which is said; with one that c
 pool has is an error at once. Who gets a part of MIN and no more gives it back after a while and tries again.
 
 Tools below the command that do speak the protocol are left in the jobserver; what they take comes on top, in a served \
-pool up to MAX. If exec itself is killed by SIGKILL, a pool of `serve` or `run` has its tokens back at once, but a pool that \
-make made has lost them.
+pool up to MAX. If exec itself is killed by SIGKILL, a pool in which processes are told apart (`status`: tracked) has its tokens \
+back at once; any other, such as make's own, has lost them until its build ends.
 
 Exit status: as for run; 124 if the slots were not to be had in time.";
 

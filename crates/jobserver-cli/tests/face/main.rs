@@ -59,12 +59,22 @@ fn there_is_a_manual_page_for_each_command_and_its_options_are_in_it() {
     assert_eq!(names, expected);
     for (page, words) in [
         ("jobserver-run.1", &["\\-\\-style", ".SH EXAMPLES", ".SH \"EXIT STATUS\"", "\\fBjobserver run\\fR"][..]),
-        ("jobserver-exec.1", &["\\-\\-timeout", "124"]),
-        ("jobserver.1", &[".TH jobserver 1", "jobserver\\-each(1)"]),
+        ("jobserver-exec.1", &["\\-\\-timeout", "124", "\\fBjobserver exec\\fR [OPTIONS] <CMD>..."]),
+        ("jobserver-status.1", &[".SH COLUMNS"]),
+        ("jobserver.1", &[".TH jobserver 1", "jobserver\\-each(1)", "\\fBjobserver\\fR <COMMAND>"]),
     ] {
         let text = fs::read_to_string(pages.join(page)).unwrap();
         for word in words {
             assert!(text.contains(word), "{word}: {text}");
+        }
+    }
+    // Each title once, and no line that is kept is longer than a screen is wide.
+    for name in &names {
+        let text = fs::read_to_string(pages.join(name)).unwrap();
+        assert_eq!(text.matches(".SH SYNOPSIS").count(), 1, "{text}");
+        assert!(text.matches(".SH NOTES").count() <= 1, "{text}");
+        for kept in text.split(".nf\n").skip(1).map(|rest| rest.split(".fi\n").next().unwrap()) {
+            assert!(kept.lines().all(|line| line.len() <= 120), "{name:?}: {kept}");
         }
     }
     let output = jobserver(&["man", "/proc/none"]);
@@ -104,6 +114,7 @@ fn a_wrong_argument_is_one_error_that_names_it() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(125), "{arguments:?}: {said}");
         assert!(said.starts_with("jobserver: ") && said.contains(named), "{arguments:?}: {said}");
+        assert!(said.lines().count() == 1 && said.ends_with("--help` says what there is\n"), "{arguments:?}: {said}");
         assert!(output.stdout.is_empty());
     }
 }
