@@ -39,14 +39,22 @@ fn names(text: &OsStr, auth: &Auth) -> bool {
     }
 }
 
-/// Whether what anybody writes lies there for all, and nobody asks whose it was: the pools of make, of cargo, and of a
-/// `run` that can't tell processes apart. A served pool gives two FIFOs, and what is written into one comes to its server.
+/// Whether what anybody writes lies there for who needs it, and nobody asks whose it was: the pools of make, and of a `run`
+/// that can't tell processes apart. A served pool gives two FIFOs, and what is written into one comes to its server. cargo
+/// takes tokens in advance and keeps them until a job of its own has ended, such as the one that waits here.
 pub(super) fn is_plain(client: &Client) -> bool {
     match style::auth_of(client) {
+        _ if is_of_cargo() => false,
         Some(Auth::Pipe { read, write }) => is_one(read, write),
         Some(Auth::Fifo(path)) => !is_of_served(&path),
         _ => false,
     }
+}
+
+/// cargo tells of its own pool in this variable alone.
+fn is_of_cargo() -> bool {
+    let named = |name| MakeFlags::parse(&std::env::var_os(name)?).jobserver().map(OsStr::to_owned);
+    named("CARGO_MAKEFLAGS").is_some_and(|cargos| named("MAKEFLAGS").as_ref() != Some(&cargos))
 }
 
 /// Its server may be gone, and its clients' tokens are written down all the same.

@@ -2,7 +2,7 @@
 //!
 //! Four recipes of `make -j4` that each call `exec -n 4` hold all four slots before any of them has drawn a token: giving
 //! back what was drawn helps nobody. As long as it only waits, a process does without its own slot. In a plain pool, make's
-//! or cargo's or that of a `run` that can't tell processes apart, nobody keeps accounts and bytes have no identity: it lays a
+//! or that of a `run` that can't tell processes apart, nobody keeps accounts and bytes have no identity: it lays a
 //! token for it into the pool and takes one again later. A served pool keeps accounts, and is told.
 
 use std::io;
@@ -13,9 +13,13 @@ use jobserver::{Acquired, Client};
 use super::end::End;
 use super::inherited::is_plain;
 use crate::leased::{self, Loan, Place};
+use crate::report::say;
 
 /// Who was ended by a signal does not wait longer: the build that would miss the token is ending as well.
 const AFTER_SIGNAL: Duration = Duration::from_secs(1);
+
+/// Who had no more time waits so long for the slot that he is to give back: whoever runs in it should end some day.
+const AFTER_TIME: Duration = Duration::from_secs(60);
 
 pub(super) struct Own<'a> {
     client: &'a Client,
@@ -109,12 +113,17 @@ impl<'a> Own<'a> {
             // The server takes back by itself what was lent.
             Some(Lent::Loan(_)) | None => return Ok(()),
         }
-        let token = match self.client.acquire_unless(&end.canceller, None)? {
+        let late = Instant::now() + AFTER_TIME;
+        let token = match self.client.acquire_unless(&end.canceller, Some(late))? {
             Some(token) => Some(token),
-            None => self.client.acquire_deadline(Instant::now() + AFTER_SIGNAL)?,
+            None => self.client.acquire_deadline(late.min(Instant::now() + AFTER_SIGNAL))?,
         };
-        if let Some(token) = token {
-            token.drop_without_releasing();
+        match token {
+            Some(token) => token.drop_without_releasing(),
+            None if end.canceller.is_cancelled() => {}
+            None => say(
+                "the slot that was lent while it waited is still in use: the pool has one more until its build ends",
+            ),
         }
         Ok(())
     }

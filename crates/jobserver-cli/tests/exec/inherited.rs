@@ -117,3 +117,29 @@ fn several_that_need_all_slots_of_a_run_take_turns() {
         }
     }
 }
+
+/// cargo keeps a token that it has no use for until one of its jobs ends: nothing that waits may be lent to it.
+#[test]
+fn in_a_build_script_a_wait_ends_at_its_time_too() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path("src")).unwrap();
+    sandbox.write("src/main.rs", "fn main() {}");
+    sandbox.write("Cargo.toml", "[package]\nname = \"it\"\nedition = \"2021\"\n[workspace]\n");
+    let script = format!(
+        "{j} exec -n 2 -- sh -c 'touch held; until [ -e go ]; do sleep 0.02; done' & until [ -e held ]; do sleep 0.02; done; \
+         {j} exec -n 4 --timeout 1 -- echo never; echo status $?; touch go; wait; {j} exec -n 2 --timeout 110 -- echo got {{}}",
+        j = jobserver()
+    );
+    sandbox.write("script", &script);
+    let build = "fn main() {
+        let output = std::process::Command::new(\"sh\").arg(\"script\").output().unwrap();
+        for line in String::from_utf8(output.stdout).unwrap().lines() { println!(\"cargo:warning={line}\"); }
+    }";
+    sandbox.write("build.rs", build);
+    let mut cargo = sandbox.command("cargo");
+    cargo.args(["build", "-j4", "--offline", "--color", "never"]).env_remove("CARGO_TARGET_DIR");
+    let outcome = sandbox.finish(cargo);
+    assert_eq!(outcome.status, Some(0), "{outcome:?}");
+    let said = |what: &str| outcome.err.lines().any(|line| line.ends_with(what));
+    assert!(said(": status 124") && said(": got 2"), "{outcome:?}");
+}
