@@ -11,14 +11,16 @@ use crate::seen::{Place, Seen, DOCTOR};
 
 #[test]
 fn a_recipe_without_a_plus_and_the_plus_that_the_remedy_writes() {
-    for (make, style, auth, kind) in
-        [(clients::make_4_3(), "", "3,4", "pipe"), (clients::make_4_4(), "--jobserver-style=pipe", "-2,-2", "disabled")]
+    for (make, style, kind) in
+        [(clients::make_4_3(), "", "pipe"), (clients::make_4_4(), "--jobserver-style=pipe", "disabled")]
     {
         let place = Place::with(make);
         place.makefile(&format!("\t@{DOCTOR} >seen"));
         place.done(place.sh(&format!("make -j2 {style}")));
         let seen = place.seen("seen");
-        seen.has("auth", auth).has("kind", kind);
+        // The lowest numbers that were free.
+        let auth = seen.has("kind", kind).0["auth"].as_str().unwrap();
+        assert_eq!(auth == "-2,-2", kind == "disabled", "{auth}");
         let remedy = seen.problem("recipe-without-plus");
         place.done(place.sh(&format!("{remedy}; make -j2 {style}"))).is_clean();
         place.seen("seen").is_joined().has("pool", 2).has("available", 1);
