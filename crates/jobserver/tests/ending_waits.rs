@@ -1,22 +1,19 @@
 //! Waits that end without a token, batches, and tokens that change hands: nothing is lost, nobody is left asleep.
-#![cfg(unix)]
+
+mod pools;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use jobserver::{Canceller, Client, Server};
+use jobserver::{Canceller, Client};
+use pools::{clients, server};
 use testkit::chance::Chance;
 use testkit::process;
 
 /// Far longer than anything here takes: a waiter that is left asleep is a failure and no hang.
 const BOUND: Duration = Duration::from_secs(60);
-
-fn clients(tokens: usize) -> [Client; 2] {
-    let server = Server::builder().slots(tokens + 1).fifo().build().unwrap();
-    [Client::new(tokens).unwrap(), server.client()]
-}
 
 #[test]
 fn a_deadline_ends_a_wait_and_never_early() {
@@ -80,7 +77,7 @@ fn no_waiter_sleeps_while_a_token_lies_free() {
     // cancelled may have been woken for a token, and each one who gets a token gives it back.
     for client in clients(0) {
         let mut chance = Chance(0x9E37_79B9_7F4A_7C15);
-        for _ in 0..1_500 {
+        for _ in 0..if cfg!(windows) { 300 } else { 1_500 } {
             let canceller = &Canceller::new().unwrap();
             let (got, has_got) = mpsc::channel();
             thread::scope(|scope| {
@@ -114,6 +111,9 @@ fn no_waiter_sleeps_while_a_token_lies_free() {
     }
 }
 
+/// Given up by each process of the storm. Under wine a wait costs several messages to its server.
+const GIVEN_UP: usize = if cfg!(windows) { 1_000 } else { 25_000 };
+
 /// One process of the storm: 16 threads, of which each acquires in every way there is, and gives up as often as not.
 fn storm(client: &Client, seed: u64) -> usize {
     let given_up = AtomicUsize::new(0);
@@ -122,7 +122,7 @@ fn storm(client: &Client, seed: u64) -> usize {
             let given_up = &given_up;
             let mut chance = Chance(seed * 31 + number + 1);
             scope.spawn(move || {
-                while given_up.load(Ordering::Relaxed) < 25_000 {
+                while given_up.load(Ordering::Relaxed) < GIVEN_UP {
                     let way = chance.below(8);
                     let got = match way {
                         0 => client.try_acquire().unwrap(),
@@ -156,15 +156,15 @@ fn storm(client: &Client, seed: u64) -> usize {
 }
 
 #[test]
-fn a_hundred_thousand_waits_given_up_by_64_threads_of_4_processes_cost_no_token() {
-    const NAME: &str = "a_hundred_thousand_waits_given_up_by_64_threads_of_4_processes_cost_no_token";
+fn waits_given_up_by_64_threads_of_4_processes_by_the_thousand_cost_no_token() {
+    const NAME: &str = "waits_given_up_by_64_threads_of_4_processes_by_the_thousand_cost_no_token";
     if let Some(seed) = process::role() {
         let client = Client::connect().unwrap();
         println!("[{}]", storm(&client, seed.parse().unwrap()));
         assert!(client.take_release_error().is_none());
         return;
     }
-    let server = Server::builder().slots(4).fifo().build().unwrap();
+    let server = server(4);
     let storms: Vec<_> = (1..=4)
         .map(|seed| {
             let mut child = process::me(NAME, &seed.to_string());
@@ -179,7 +179,7 @@ fn a_hundred_thousand_waits_given_up_by_64_threads_of_4_processes_cost_no_token(
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         given_up += said.split(['[', ']']).nth(1).unwrap().parse::<usize>().unwrap();
     }
-    assert!(given_up >= 100_000, "{given_up}");
+    assert!(given_up >= 4 * GIVEN_UP, "{given_up}");
     let balance = server.balance().unwrap();
     assert_eq!((balance.free, balance.missing(), balance.strays()), (3, 0, 0));
 }
@@ -221,15 +221,17 @@ fn a_batch_waits_for_its_first_token_only() {
 
 #[test]
 fn a_large_pool_goes_out_and_back_in_batches() {
-    let client = Client::new(200_000).unwrap();
+    // A semaphore gives one at a time.
+    let tokens = if cfg!(windows) { 10_000 } else { 200_000 };
+    let client = Client::new(tokens).unwrap();
     let mut batches = Vec::new();
     while let batch @ 1.. = client.available().unwrap() {
         batches.push(client.acquire_up_to(batch).unwrap());
     }
-    assert_eq!(batches.iter().map(|batch| batch.len()).sum::<usize>(), 200_000);
+    assert_eq!(batches.iter().map(|batch| batch.len()).sum::<usize>(), tokens);
     drop(batches);
     assert!(client.take_release_error().is_none());
-    assert_eq!(client.available().unwrap(), 200_000);
+    assert_eq!(client.available().unwrap(), tokens);
 }
 
 #[test]
@@ -239,12 +241,16 @@ fn a_token_is_handed_to_another_process_with_its_byte() {
         let client = Client::connect().unwrap();
         return client.from_raw(byte.parse().unwrap()).release().unwrap();
     }
-    let server = Server::builder().slots(1).fifo().build().unwrap();
-    std::fs::write(server.path().unwrap(), "x").unwrap();
+    let server = server(1);
+    // A semaphore's tokens have no byte of their own.
+    let theirs = match server.path() {
+        Some(path) => std::fs::write(path, "x").map(|()| b'x'),
+        None => server.client().release_raw().map(|()| b'+'),
+    };
     let byte = server.client().acquire().unwrap().into_raw();
-    assert_eq!(byte, b'x');
+    assert_eq!(byte, theirs.unwrap());
     let mut child = process::me(NAME, &byte.to_string());
     server.join_make(&mut child).unwrap();
     process::output(&mut child);
-    assert_eq!(server.client().acquire().unwrap().into_raw(), b'x');
+    assert_eq!(server.client().acquire().unwrap().into_raw(), byte);
 }

@@ -3,6 +3,7 @@
 
 #[path = "futures/hand_made.rs"]
 mod hand_made;
+mod pools;
 #[cfg(target_os = "linux")]
 #[path = "futures/processes.rs"]
 mod processes;
@@ -21,20 +22,7 @@ use std::time::Duration;
 
 use hand_made::{block_on, poll, until, until_ready, Flag};
 use jobserver::{Acquiring, Client};
-
-#[cfg(unix)]
-fn clients(tokens: usize) -> Vec<Client> {
-    let server = jobserver::Server::builder().slots(tokens + 1).fifo().build().unwrap();
-    vec![Client::new(tokens).unwrap(), server.client()]
-}
-
-#[cfg(not(unix))]
-fn clients(tokens: usize) -> Vec<Client> {
-    // A semaphore holds no more than it was made with.
-    let client = Client::new(tokens.max(9)).unwrap();
-    (tokens..9).for_each(|_| client.acquire_raw().unwrap());
-    vec![client]
-}
+use pools::clients;
 
 /// Twenty jobs one after the other in a task: each yields while it holds its token, so that the others have to wait.
 async fn work(client: Client) {

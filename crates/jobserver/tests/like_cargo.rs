@@ -1,13 +1,18 @@
 //! The calls that cargo makes: a pool of its own, one token of it taken for itself (or all drained), and `configure`
 //! for many children at once, of which each is a client in turn.
-#![cfg(unix)]
 
-use std::process::{Command, Stdio};
+use std::path::Path;
+#[cfg(unix)]
+use std::process::Command;
+use std::process::Stdio;
 use std::thread;
+use std::time::Duration;
 
 use jobserver::Client;
-use testkit::spans::Recorder;
-use testkit::{clients, process};
+#[cfg(unix)]
+use testkit::clients;
+use testkit::process;
+use testkit::spans::{self, Recorder};
 
 #[test]
 fn a_pool_can_be_drained_and_filled_again() {
@@ -25,24 +30,24 @@ fn a_pool_can_be_drained_and_filled_again() {
 #[test]
 fn forty_children_started_at_once_share_one_pool() {
     const NAME: &str = "forty_children_started_at_once_share_one_pool";
-    if let Some(wrapper) = process::role() {
+    if let Some(folder) = process::role() {
         // SAFETY: nothing in this process has opened a file yet.
         let client = unsafe { Client::from_env() }.expect("configured");
         for _ in 0..3 {
             let token = client.acquire().unwrap();
-            assert!(Command::new(&wrapper).args(["sleep", "0.01"]).status().unwrap().success());
+            spans::job(Path::new(&folder), 4, || thread::sleep(Duration::from_millis(10)));
             token.release().unwrap();
         }
         return;
     }
-    let recorder = Recorder::with_meeting(4);
+    let recorder = Recorder::new();
     let client = Client::new(4).unwrap();
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 let children: Vec<_> = (0..10)
                     .map(|_| {
-                        let mut child = process::me(NAME, recorder.wrapper().to_str().unwrap());
+                        let mut child = process::me(NAME, recorder.path().to_str().unwrap());
                         client.configure(&mut child);
                         child.stdout(Stdio::null()).spawn().unwrap()
                     })
@@ -59,6 +64,7 @@ fn forty_children_started_at_once_share_one_pool() {
     assert_eq!(client.available().unwrap(), 4);
 }
 
+#[cfg(unix)]
 #[test]
 fn a_build_scripts_make_joins_the_pool_of_cargo() {
     for make in [clients::make_4_3(), clients::make_4_4()] {

@@ -1,8 +1,9 @@
 //! The calls that cc makes: `try_acquire` in a loop beside its running compilers, guards turned into plain counts by
 //! `drop_without_releasing`, and `release_raw` when a compiler has ended.
-#![cfg(unix)]
 
-use jobserver::{Client, Server};
+mod pools;
+
+use jobserver::Client;
 
 /// cc's scheduler in small: `jobs` jobs, the first in the implicit slot, ended in the order they began.
 fn compile(client: &Client, jobs: usize) -> usize {
@@ -32,12 +33,12 @@ fn compile(client: &Client, jobs: usize) -> usize {
 
 #[test]
 fn jobs_use_the_implicit_slot_and_every_token_and_give_all_back() {
-    let fifo = Server::builder().slots(4).fifo().build().unwrap();
-    for client in [Client::new(3).unwrap(), fifo.client()] {
+    let server = pools::server(4);
+    for client in [Client::new(3).unwrap(), server.client()] {
         assert_eq!(compile(&client, 40), 4);
         assert_eq!(client.available().unwrap(), 3);
     }
-    assert_eq!(fifo.balance().unwrap().missing(), 0);
+    assert_eq!(server.balance().unwrap().missing(), 0);
 }
 
 #[test]

@@ -1,26 +1,21 @@
 //! `Slots`: the implicit slot among the others, the mistakes that are made with it, and who gets a slot when.
-#![cfg(unix)]
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::path::Path;
+mod pools;
+
+use std::fs;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{mpsc, Barrier};
+use std::sync::{mpsc, Barrier, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use jobserver::{Client, FromEnvErrorKind, Server, Slot, Slots};
+use jobserver::{Client, FromEnvErrorKind, Slot, Slots};
+use pools::{clients, server};
 use testkit::chance::Chance;
 use testkit::process;
 
 /// Far longer than anything here takes: a waiter that is left asleep is a failure and no hang.
 const BOUND: Duration = Duration::from_secs(60);
-
-fn clients(tokens: usize) -> [Client; 2] {
-    let server = Server::builder().slots(tokens + 1).fifo().build().unwrap();
-    [Client::new(tokens).unwrap(), server.client()]
-}
 
 #[test]
 fn the_first_job_takes_no_token_and_the_last_gives_none_back() {
@@ -116,13 +111,20 @@ fn a_token_from_outside_ends_the_wait_of_the_first() {
     }
 }
 
-/// One process of the storm: each job notes its begin and its end in a log that all share.
-fn storm(slots: &Slots, log: &Path, seed: u64, jobs: usize) {
-    let log = OpenOptions::new().append(true).open(log).unwrap();
+/// What a job does, and when, on the clock of all processes.
+type Edges = Mutex<Vec<(u128, i32)>>;
+
+fn note(edges: &Edges, step: i32) {
+    let mut edges = edges.lock().unwrap();
+    edges.push((SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos(), step));
+}
+
+/// One process of the storm: each job notes its begin and its end.
+fn storm(slots: &Slots, log: &Edges, seed: u64, jobs: usize) {
     let begun = AtomicUsize::new(0);
     thread::scope(|scope| {
         for number in 0..6 {
-            let (begun, log) = (&begun, &log);
+            let begun = &begun;
             let mut chance = Chance(seed * 31 + number + 1);
             scope.spawn(move || {
                 let mut kept = None;
@@ -138,7 +140,7 @@ fn storm(slots: &Slots, log: &Path, seed: u64, jobs: usize) {
                         end(kept.take(), log);
                         continue;
                     };
-                    (&*log).write_all(b"+").unwrap();
+                    note(log, 1);
                     begun.fetch_add(1, Ordering::Relaxed);
                     (0..chance.below(8)).for_each(|_| thread::yield_now());
                     match chance.below(4) {
@@ -157,9 +159,9 @@ fn storm(slots: &Slots, log: &Path, seed: u64, jobs: usize) {
 }
 
 /// The end is noted before the slot is given up, the begin after it was taken: the log never shows more than there was.
-fn end(slot: Option<Slot>, mut log: &fs::File) {
+fn end(slot: Option<Slot>, log: &Edges) {
     if let Some(slot) = slot {
-        log.write_all(b"-").unwrap();
+        note(log, -1);
         slot.release().unwrap();
     }
 }
@@ -168,20 +170,21 @@ fn end(slot: Option<Slot>, mut log: &fs::File) {
 fn no_more_jobs_than_slots_run_at_any_moment_of_20_000_in_two_processes() {
     const NAME: &str = "no_more_jobs_than_slots_run_at_any_moment_of_20_000_in_two_processes";
     let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("log");
     if let Some(role) = process::role() {
         let (seed, log) = role.split_once(' ').unwrap();
         let slots = Slots::new(Client::connect().unwrap());
-        storm(&slots, Path::new(log), seed.parse().unwrap(), 10_000);
+        let edges = Edges::default();
+        storm(&slots, &edges, seed.parse().unwrap(), 10_000);
+        let lines: String = edges.into_inner().unwrap().iter().map(|(at, step)| format!("{at} {step}\n")).collect();
+        fs::write(log, lines).unwrap();
         assert_eq!(slots.in_use(), 0);
         assert!(slots.take_release_error().is_none());
         return;
     }
-    fs::write(&log, "").unwrap();
-    let server = Server::builder().slots(4).fifo().build().unwrap();
+    let server = server(4);
     let storms: Vec<_> = (1..=2)
         .map(|seed| {
-            let mut child = process::me(NAME, &format!("{seed} {}", log.display()));
+            let mut child = process::me(NAME, &format!("{seed} {}", folder.path().join(seed.to_string()).display()));
             server.join_make(&mut child).unwrap();
             child.stdout(Stdio::piped()).spawn().unwrap()
         })
@@ -189,10 +192,18 @@ fn no_more_jobs_than_slots_run_at_any_moment_of_20_000_in_two_processes() {
     for storm in storms {
         assert!(process::finish(storm).status.success());
     }
-    let (mut now, mut most, mut jobs) = (0i32, 0, 0);
-    for edge in fs::read(&log).unwrap() {
-        now += if edge == b'+' { 1 } else { -1 };
-        jobs += usize::from(edge == b'+');
+    let mut edges: Vec<(u128, i32)> = Vec::new();
+    for seed in ["1", "2"] {
+        let lines = fs::read_to_string(folder.path().join(seed)).unwrap();
+        let pair = |line: &str| line.split_once(' ').map(|(at, step)| (at.parse().unwrap(), step.parse().unwrap()));
+        edges.extend(lines.lines().filter_map(pair));
+    }
+    // At the same tick of the clock an end comes before a begin.
+    edges.sort();
+    let (mut now, mut most, mut jobs) = (0, 0, 0);
+    for (_, step) in edges {
+        now += step;
+        jobs += usize::from(step == 1);
         most = most.max(now);
     }
     // Three tokens, and one implicit slot for each of the two.
@@ -214,7 +225,7 @@ fn another_process_has_its_turn_beside_eight_hungry_threads() {
         }
         return;
     }
-    let server = Server::builder().slots(2).fifo().build().unwrap();
+    let server = server(2);
     let slots = Slots::new(server.client());
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -261,7 +272,7 @@ fn each_of_64_threads_gets_its_jobs_while_all_others_go_on() {
 
 #[test]
 fn a_deadline_ends_a_wait_and_never_early() {
-    let pooled = clients(0).map(Slots::new);
+    let pooled: Vec<_> = clients(0).into_iter().map(Slots::new).collect();
     for slots in pooled.iter().chain([&Slots::within(1)]) {
         let first = slots.acquire_timeout(BOUND).unwrap().expect("it is free");
         let start = Instant::now();
@@ -346,7 +357,7 @@ fn the_environment_decides_between_the_pool_and_the_width() {
         }
         return;
     }
-    let server = Server::builder().slots(5).fifo().build().unwrap();
+    let server = server(5);
     let mut child = process::me(NAME, "pool");
     server.join_make(&mut child).unwrap();
     process::output(&mut child);

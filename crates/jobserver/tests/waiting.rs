@@ -1,19 +1,14 @@
 //! Threads that wait: who is woken, what a dropped helper leaves behind, and that no move loses a token.
-#![cfg(unix)]
 
-use std::fs::File;
-use std::io::Write;
+mod pools;
+
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{mpsc, Arc};
 use std::thread;
 use std::time::Duration;
 
-use jobserver::{Client, Server};
-
-fn clients(tokens: usize) -> [Client; 2] {
-    let server = Server::builder().slots(tokens + 1).fifo().build().unwrap();
-    [Client::new(tokens).unwrap(), server.client()]
-}
+use jobserver::Client;
+use pools::{clients, server};
 
 #[test]
 fn acquire_waits_for_a_release() {
@@ -173,10 +168,11 @@ const BOUND: Duration = Duration::from_secs(60);
 
 #[test]
 fn tokens_that_come_in_one_write_wake_as_many_waiters() {
-    let server = Server::builder().slots(1).fifo().build().unwrap();
+    let server = server(3);
     let client = server.client();
-    let mut fifo = File::options().write(true).open(server.path().unwrap()).unwrap();
     for round in 0..300 {
+        let two = client.acquire_up_to(2).unwrap();
+        assert_eq!(two.len(), 2);
         let (got, has_got) = mpsc::channel();
         // Helpers wait in a way that can be woken, acquire blocks in a read: two of a kind, and one of each.
         let mut helpers = Vec::new();
@@ -196,14 +192,12 @@ fn tokens_that_come_in_one_write_wake_as_many_waiters() {
             thread::sleep(Duration::from_millis(1));
         }
         // As Linux' jobserver-exec returns what it held.
-        fifo.write_all(b"++").unwrap();
+        two.release().unwrap();
         let held = [has_got.recv_timeout(BOUND).unwrap().unwrap(), has_got.recv_timeout(BOUND).unwrap().unwrap()];
-        for token in held {
-            token.drop_without_releasing();
-        }
+        drop(held);
         for reader in readers {
             reader.join().unwrap();
         }
     }
-    assert_eq!(client.available().unwrap(), 0);
+    assert_eq!(server.balance().unwrap().missing(), 0);
 }

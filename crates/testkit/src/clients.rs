@@ -46,6 +46,19 @@ pub fn ninja() -> PathBuf {
     NINJA.find()
 }
 
+/// GNU make for Windows: the one in `JOBSERVER_TEST_MAKE`, or else on PATH. It gives its own semaphore.
+pub fn make_for_windows() -> PathBuf {
+    let make = PathBuf::from(std::env::var_os("JOBSERVER_TEST_MAKE").unwrap_or_else(|| "make".into()));
+    let output = Command::new(&make).arg("--version").env_remove("MAKEFLAGS").output();
+    let said = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    // MSYS2's and Cygwin's say so there, and have no semaphore.
+    let is_native = said.as_ref().is_ok_and(|said| {
+        said.starts_with("GNU Make 4") && ["Windows", "mingw"].iter().any(|system| said.contains(system))
+    });
+    assert!(is_native, "{} is no GNU make 4 that is built for Windows: {said:?}", make.display());
+    make
+}
+
 impl Program {
     /// Where it lies, or should lie.
     pub fn path(&self) -> PathBuf {

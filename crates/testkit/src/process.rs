@@ -62,6 +62,20 @@ pub fn output(command: &mut Command) -> String {
     said
 }
 
+#[cfg(unix)]
+fn kill(pid: u32) -> Command {
+    let mut command = Command::new("kill");
+    command.args(["-9", &pid.to_string()]);
+    command
+}
+
+#[cfg(not(unix))]
+fn kill(pid: u32) -> Command {
+    let mut command = Command::new("taskkill");
+    command.args(["/F", "/PID", &pid.to_string()]);
+    command
+}
+
 /// Waits for a child; one that hangs is killed, and the test fails.
 pub fn finish(mut child: Child) -> Output {
     let (pid, start) = (child.id(), Instant::now());
@@ -69,7 +83,7 @@ pub fn finish(mut child: Child) -> Output {
     let watchdog = thread::spawn(move || {
         if ended.recv_timeout(BOUND).is_err() {
             // The child is not reaped before `done` is sent, so the number is still its own.
-            let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
+            let _ = kill(pid).status();
         }
     });
     let stdin = child.stdin.take();

@@ -1,11 +1,19 @@
 //! How many jobs ran at once, seen from outside.
 //!
 //! A [`Recorder`] gives a wrapper script: `WRAPPER CMD...` notes when CMD starts and ends, on one clock for all
-//! processes. [`Spans::most_at_once`] is the truth that a jobserver is judged by: no client is asked.
+//! processes; a process that is a job by itself calls [`job`], which needs no shell. [`Spans::most_at_once`] is the truth
+//! that a jobserver is judged by: no client is asked.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+const LOG: &str = "spans.log";
+/// What a job without a wrapper writes goes to a file of its own: wine loses lines that two processes append to one.
+const JOB: &str = "job-";
 
 /// A folder of its own with a wrapper script and what that has recorded.
 #[derive(Debug)]
@@ -23,8 +31,17 @@ impl Recorder {
     /// at once on the slowest machine, and one that hasn't fails after a minute. No test of how many slots are used
     /// then depends on how long a job takes.
     pub fn with_meeting(jobs: usize) -> Recorder {
-        let dir = tempfile::tempdir().unwrap();
-        let recorder = Recorder { dir };
+        let recorder = Recorder { dir: tempfile::tempdir().unwrap() };
+        #[cfg(unix)]
+        recorder.write_wrapper(jobs);
+        #[cfg(not(unix))]
+        let _ = jobs;
+        recorder
+    }
+
+    #[cfg(unix)]
+    fn write_wrapper(&self, jobs: usize) {
+        use std::os::unix::fs::PermissionsExt;
         let script = format!(
             "#!/bin/sh\nlog='{log}'\n\
              echo \"$$ start $(date +%s%N)\" >>\"$log\"\n\
@@ -36,14 +53,14 @@ impl Recorder {
              done\n\
              \"$@\"\nstatus=$?\n\
              echo \"$$ end $(date +%s%N)\" >>\"$log\"\nexit $status\n",
-            log = recorder.log().display()
+            log = self.path().join(LOG).display()
         );
-        fs::write(recorder.wrapper(), script).unwrap();
-        fs::set_permissions(recorder.wrapper(), fs::Permissions::from_mode(0o755)).unwrap();
-        recorder
+        fs::write(self.wrapper(), script).unwrap();
+        fs::set_permissions(self.wrapper(), fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     /// The script: `WRAPPER CMD...`.
+    #[cfg(unix)]
     pub fn wrapper(&self) -> PathBuf {
         self.path().join("job")
     }
@@ -55,19 +72,45 @@ impl Recorder {
 
     /// What was recorded so far. A job that has started and not ended yet is a panic: wait for the build first.
     pub fn spans(&self) -> Spans {
-        let text = fs::read_to_string(self.log()).unwrap_or_default();
-        Spans::parse(&text)
+        let files = jobs(self.path()).into_iter().map(|path| fs::read_to_string(path).unwrap());
+        let log = fs::read_to_string(self.path().join(LOG)).unwrap_or_default();
+        Spans::parse(&(log + &files.collect::<String>()))
     }
+}
 
-    fn log(&self) -> PathBuf {
-        self.path().join("spans.log")
-    }
+/// The files of jobs that have started.
+fn jobs(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let is_job = |name: &str| name.starts_with(JOB);
+    entries.filter(|entry| is_job(&entry.file_name().to_string_lossy())).map(|entry| entry.path()).collect()
 }
 
 impl Default for Recorder {
     fn default() -> Self {
         Recorder::new()
     }
+}
+
+/// What the wrapper does, in a process that is the job itself: notes when `work` starts and ends, in the folder of a
+/// [`Recorder`], and begins it once `meeting` jobs have started.
+pub fn job<T>(folder: &Path, meeting: usize, work: impl FnOnce() -> T) -> T {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("{}.{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let mut log = File::create(folder.join(format!("{JOB}{name}"))).unwrap();
+    let mut note = |what: &str| {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos();
+        writeln!(log, "{name} {what} {now}").unwrap();
+    };
+    note("start");
+    let mut tries = 0;
+    while jobs(folder).len() < meeting {
+        tries += 1;
+        assert!(tries < 6_000, "fewer than {meeting} jobs at once");
+        thread::sleep(Duration::from_millis(10));
+    }
+    let done = work();
+    note("end");
+    done
 }
 
 /// When each job ran, in nanoseconds.
@@ -132,6 +175,19 @@ mod tests {
     }
 
     #[test]
+    fn jobs_without_a_shell_are_counted_alike() {
+        let recorder = Recorder::new();
+        let folder = recorder.path();
+        thread::scope(|scope| {
+            (0..3).for_each(|_| drop(scope.spawn(|| job(folder, 3, || ()))));
+        });
+        job(folder, 3, || ());
+        let spans = recorder.spans();
+        assert_eq!((spans.jobs(), spans.most_at_once()), (4, 3));
+    }
+
+    #[cfg(unix)]
+    #[test]
     fn the_wrapper_records_a_job_and_keeps_its_status() {
         let recorder = Recorder::new();
         let status = std::process::Command::new(recorder.wrapper()).args(["sh", "-c", "exit 7"]).status().unwrap();
@@ -139,6 +195,7 @@ mod tests {
         assert_eq!(recorder.spans().jobs(), 1);
     }
 
+    #[cfg(unix)]
     #[test]
     fn jobs_that_meet_are_at_once() {
         let recorder = Recorder::with_meeting(3);
