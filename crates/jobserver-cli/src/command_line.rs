@@ -4,8 +4,7 @@
 //! them. cargo stays in the pool whatever its `-j`. Only the command's own words are read: what a script does is its own
 //! affair.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use jobserver::{Jobs, MakeFlags};
@@ -13,14 +12,24 @@ use jobserver::{Jobs, MakeFlags};
 /// The tool and its option, as in `make -j8`, if the command will leave the pool.
 pub(crate) fn leaves_pool(command: &[OsString]) -> Option<String> {
     let (program, arguments) = command.split_first()?;
-    let tool = Path::new(program).file_name()?.to_str()?;
-    let option = match tool {
-        "make" | "gmake" => of_make(arguments),
+    let tool = tool(program)?;
+    let option = match &*tool {
+        "make" | "gmake" | "mingw32-make" => of_make(arguments),
         "ninja" | "samu" => of_ninja(arguments),
         "cmake" => of_cmake(arguments),
         _ => None,
     }?;
     Some(format!("{tool} {option}"))
+}
+
+/// What a program is called, wherever it lies: `make` for `C:\\bin\\Make.exe`.
+pub(crate) fn tool(program: &OsStr) -> Option<String> {
+    let name = Path::new(program).file_name()?.to_str()?;
+    if !cfg!(windows) {
+        return Some(name.to_string());
+    }
+    let name = name.to_ascii_lowercase();
+    Some(name.strip_suffix(".exe").map_or_else(|| name.clone(), str::to_string))
 }
 
 /// make reads its arguments by the grammar of MAKEFLAGS, so the same parser does.
@@ -29,7 +38,7 @@ fn of_make(arguments: &[OsString]) -> Option<String> {
     let mut value = b"-".to_vec();
     for argument in arguments {
         value.push(b' ');
-        for &byte in argument.as_bytes() {
+        for &byte in argument.as_encoded_bytes() {
             match byte {
                 b'$' => value.extend_from_slice(b"$$"),
                 b' ' | b'\t' | b'\\' => value.extend_from_slice(&[b'\\', byte]),
@@ -37,7 +46,7 @@ fn of_make(arguments: &[OsString]) -> Option<String> {
             }
         }
     }
-    match MakeFlags::parse(&OsString::from_vec(value)).jobs()? {
+    match MakeFlags::parse(&text(value)).jobs()? {
         Jobs::Limit(jobs) => Some(format!("-j{jobs}")),
         _ => Some("-j".to_string()),
     }
@@ -45,7 +54,7 @@ fn of_make(arguments: &[OsString]) -> Option<String> {
 
 /// `-jN` and `-j N`, alone or behind other letters; as getopt takes them, for "d:f:j:k:l:nt:vw:C:h".
 fn of_ninja(arguments: &[OsString]) -> Option<String> {
-    let mut words = arguments.iter().map(|word| word.as_bytes());
+    let mut words = arguments.iter().map(|word| word.as_encoded_bytes());
     while let Some(word) = words.next() {
         if word == b"--" {
             return None;
@@ -86,6 +95,17 @@ fn of_cmake(arguments: &[OsString]) -> Option<String> {
         }
     }
     of_make(native.get(1..)?)
+}
+
+#[cfg(unix)]
+fn text(bytes: Vec<u8>) -> OsString {
+    std::os::unix::ffi::OsStringExt::from_vec(bytes)
+}
+
+/// Only the widths in it matter, and they are plain.
+#[cfg(not(unix))]
+fn text(bytes: Vec<u8>) -> OsString {
+    String::from_utf8_lossy(&bytes).into_owned().into()
 }
 
 fn is_number(text: &str) -> bool {
@@ -151,9 +171,10 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
     #[test]
     fn any_bytes_are_taken() {
-        let words = [OsString::from("make"), OsString::from_vec(b"V=\xff $(x) \\".to_vec()), "-j2".into()];
+        let words = [OsString::from("make"), text(b"V=\xff $(x) \\".to_vec()), "-j2".into()];
         assert_eq!(leaves_pool(&words).as_deref(), Some("make -j2"));
     }
 }

@@ -11,13 +11,13 @@ use clap_mangen::Man;
 use crate::report::say;
 use crate::{cli, exit};
 
-pub(crate) fn completions(shell: clap_complete::Shell) -> u8 {
+pub(crate) fn completions(shell: clap_complete::Shell) -> exit::Code {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut cli::command(), "jobserver", &mut text);
     print(&text)
 }
 
-pub(crate) fn manual(directory: Option<&Path>) -> u8 {
+pub(crate) fn manual(directory: Option<&Path>) -> exit::Code {
     let mut command = cli::command().disable_help_subcommand(true);
     command.build();
     let Some(directory) = directory else {
@@ -101,14 +101,14 @@ fn synopsis(command: &Command) -> Roff {
     roff
 }
 
-fn print(text: &[u8]) -> u8 {
+fn print(text: &[u8]) -> exit::Code {
     match io::stdout().write_all(text) {
         Ok(()) => 0,
         Err(error) => failed("it", &error),
     }
 }
 
-fn failed(what: &str, error: &io::Error) -> u8 {
+fn failed(what: &str, error: &io::Error) -> exit::Code {
     say(format_args!("{what} can't be written: {error}"));
     exit::OURS
 }

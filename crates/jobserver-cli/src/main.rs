@@ -6,35 +6,37 @@
 
 #![deny(unsafe_code)]
 // Where `run` isn't written yet, what it alone uses stands idle.
-#![cfg_attr(not(unix), allow(dead_code))]
+#![cfg_attr(not(any(unix, windows)), allow(dead_code))]
 
 mod cli;
 mod exit;
 mod report;
 
 #[cfg(unix)]
+mod bond;
+#[cfg(any(unix, windows))]
 mod command_line;
 #[cfg(unix)]
 mod doctor;
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 mod each;
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 mod exec;
 mod face;
 #[cfg(target_os = "linux")]
 mod leased;
-#[cfg(all(unix, not(target_os = "linux")))]
+#[cfg(all(any(unix, windows), not(target_os = "linux")))]
 #[path = "leased_elsewhere.rs"]
 mod leased;
 #[cfg(target_os = "linux")]
 mod metrics;
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 mod nested;
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 mod plan;
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 mod pool;
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 mod run;
 #[cfg(target_os = "linux")]
 mod serve;
@@ -48,19 +50,23 @@ mod signals;
 mod spawn;
 #[cfg(target_os = "linux")]
 mod status;
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 mod style;
 #[cfg(unix)]
 #[allow(unsafe_code)]
 mod sys;
 #[cfg(target_os = "linux")]
 mod top;
-#[cfg(unix)]
+#[cfg(windows)]
+mod windows;
+#[cfg(any(unix, windows))]
 mod words;
 
-#[cfg(not(unix))]
+#[cfg(not(any(unix, windows)))]
 #[path = "elsewhere.rs"]
 mod run;
+#[cfg(windows)]
+use windows::{bond, doctor, serving, signals, spawn};
 
 use std::process::ExitCode;
 
@@ -70,11 +76,11 @@ fn main() -> ExitCode {
             cli::Action::Run(args) => run::run(&args),
             cli::Action::Completions { shell } => face::completions(shell),
             cli::Action::Man { directory } => face::manual(directory.as_deref()),
-            #[cfg(unix)]
+            #[cfg(any(unix, windows))]
             cli::Action::Exec(args) => exec::run(&args),
-            #[cfg(unix)]
+            #[cfg(any(unix, windows))]
             cli::Action::Each(args) => each::run(&args),
-            #[cfg(unix)]
+            #[cfg(any(unix, windows))]
             cli::Action::Doctor(args) => doctor::run(&args),
             #[cfg(target_os = "linux")]
             cli::Action::Serve(args) => serve::run(&args),
@@ -84,12 +90,20 @@ fn main() -> ExitCode {
             cli::Action::Top(args) => top::run(&args),
             #[cfg(target_os = "linux")]
             cli::Action::Set(args) => set::run(&args),
-            #[cfg(not(target_os = "linux"))]
+            #[cfg(windows)]
+            cli::Action::Serve(_) | cli::Action::Status(_) | cli::Action::Top(_) | cli::Action::Set(_) => {
+                report::say(
+                    "no pool can be served on Windows: a semaphore never tells who took from it, so there is nobody to \
+                     show, to limit, or to take tokens back from: `jobserver run` makes a pool for its command",
+                );
+                exit::OURS
+            }
+            #[cfg(not(any(target_os = "linux", windows)))]
             cli::Action::Serve(_) | cli::Action::Status(_) | cli::Action::Top(_) | cli::Action::Set(_) => {
                 report::say("pools are served on Linux only so far: `jobserver run` makes one for its command");
                 exit::OURS
             }
-            #[cfg(not(unix))]
+            #[cfg(not(any(unix, windows)))]
             cli::Action::Exec(_) | cli::Action::Each(_) | cli::Action::Doctor(_) => {
                 report::say("this command is there on Unix only so far");
                 exit::OURS
@@ -97,5 +111,5 @@ fn main() -> ExitCode {
         },
         Err(answer) => report::usage(&answer),
     };
-    ExitCode::from(status)
+    exit::with(status)
 }

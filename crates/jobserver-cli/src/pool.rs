@@ -57,7 +57,7 @@ impl Pool {
                             "the pool at {} gives no slots: {error}: the command has a pool of its own, of -j{width}",
                             directory.display()
                         ));
-                        own(width, if style == Style::Pipe { style } else { Style::Fifo }, command)
+                        own(width, if style == Style::Tracked { Style::Fifo } else { style }, command)
                     }
                 }
             }
@@ -103,6 +103,16 @@ impl Pool {
         !matches!(self, Pool::Without { .. })
     }
 
+    /// Whether all tokens are there: nothing is to be waited for.
+    pub(crate) fn is_whole(&self) -> bool {
+        match self {
+            Pool::Own(server) => server.balance().map_or(true, |balance| balance.missing() == 0),
+            // What is drawn is known to the broker alone.
+            Pool::Nested(_) => false,
+            Pool::Inherited(_) | Pool::Leased(_) | Pool::Without { .. } => true,
+        }
+    }
+
     /// Takes the pool down after the command has ended, and says what is missing.
     pub(crate) fn close(self) -> Account {
         match self {
@@ -132,6 +142,7 @@ fn own(slots: usize, style: Style, command: &mut Command) -> Pool {
         let server = match style {
             Style::Fifo | Style::Tracked => builder.fifo().build()?,
             Style::Pipe => builder.pipe().build()?,
+            Style::Semaphore => builder.build()?,
         };
         server.join_make(command)?;
         io::Result::Ok(server)

@@ -17,7 +17,7 @@ pub(crate) fn say(message: impl Display) {
 }
 
 /// Prints what clap has to say, help or a wrong argument, and returns the exit status.
-pub(crate) fn usage(answer: &clap::Error) -> u8 {
+pub(crate) fn usage(answer: &clap::Error) -> exit::Code {
     match answer.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let _ = answer.print();

@@ -4,9 +4,9 @@
 //! up; then signals are kept, so that nothing we make can outlive us; then the pool is made and the command started.
 
 use std::io;
-use std::os::unix::process::CommandExt;
 use std::process::Child;
 
+use crate::bond::Bond;
 use crate::plan::{self, Plan, Wish};
 use crate::pool::Pool;
 use crate::report::say;
@@ -14,13 +14,14 @@ use crate::signals::Signals;
 use crate::words::Words;
 use crate::{cli, command_line, exit, spawn};
 
-pub(crate) fn run(args: &cli::Run) -> u8 {
+pub(crate) fn run(args: &cli::Run) -> exit::Code {
     let plan = plan::make(&Wish::of(args));
     let jobs_alone = plan.jobs_alone();
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => return become_command(args, jobs_alone, &error),
     };
+    let bond = Bond::tie();
     let Some((pool, started)) = start(args, plan, jobs_alone, &mut signals) else {
         return exit::of_signal(signals.first());
     };
@@ -31,6 +32,7 @@ pub(crate) fn run(args: &cli::Run) -> u8 {
         }),
         Err(error) => spawn::failed(&args.command[0], &error),
     };
+    bond.wait_for_the_rest(|| pool.is_whole());
     for line in pool.close().lines() {
         say(line);
     }
@@ -66,8 +68,8 @@ fn start(args: &cli::Run, plan: Plan, jobs_alone: usize, signals: &mut Signals) 
 
 /// Without even the descriptors to hear signals there is nothing that we could do for the command but not be in its
 /// way: it takes our place, so that status and signals are its own.
-fn become_command(args: &cli::Run, jobs: usize, error: &io::Error) -> u8 {
+fn become_command(args: &cli::Run, jobs: usize, error: &io::Error) -> exit::Code {
     let mut command = spawn::command(&args.command);
     Pool::without(jobs, error, &mut command);
-    spawn::failed(&args.command[0], &command.exec())
+    spawn::in_our_place(&args.command[0], command)
 }

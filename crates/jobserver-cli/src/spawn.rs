@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
@@ -66,8 +67,13 @@ pub(crate) fn start(
     shell.spawn()
 }
 
+/// Becomes the command; the status is of one that could not be started.
+pub(crate) fn in_our_place(program: &OsStr, mut command: Command) -> exit::Code {
+    failed(program, &command.exec())
+}
+
 /// Says why `program` did not start, and returns the exit status that this makes.
-pub(crate) fn failed(program: &OsStr, error: &io::Error) -> u8 {
+pub(crate) fn failed(program: &OsStr, error: &io::Error) -> exit::Code {
     let status = exit::of_failed_start(error);
     let name = program.to_string_lossy();
     say(match status {

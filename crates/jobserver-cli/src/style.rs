@@ -4,23 +4,27 @@
 //! is better off with a named pipe, which needs no inheritance and which ninja insists on.
 
 use std::ffi::OsStr;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use jobserver::{Auth, Client, MakeFlags};
 
-use crate::cli;
 use crate::report::say;
+use crate::{cli, command_line, spawn};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
     Tracked,
     Fifo,
     Pipe,
+    /// Windows has no other.
+    Semaphore,
 }
 
 /// The style asked for, or else the one that suits the make that `program` is, or would find on PATH.
 pub(crate) fn choose(asked: cli::Style, program: &OsStr) -> Style {
+    if cfg!(windows) {
+        return on_windows(asked, program);
+    }
     match asked {
         cli::Style::Fifo => by_path(Style::Fifo, "fifo", program),
         cli::Style::Tracked => by_path(Style::Tracked, "tracked", program),
@@ -28,6 +32,30 @@ pub(crate) fn choose(asked: cli::Style, program: &OsStr) -> Style {
         cli::Style::Auto if takes_pipes_only(&ask_version(make_for(program))) => Style::Pipe,
         cli::Style::Auto => Style::Tracked,
     }
+}
+
+/// A semaphore, for all but a make that would stop at its name.
+fn on_windows(asked: cli::Style, program: &OsStr) -> Style {
+    if asked != cli::Style::Auto {
+        say("Windows has semaphores only: leave out --style");
+    }
+    match is_make(program).then(|| emulation(&ask_version(program))).flatten() {
+        Some(emulation) => {
+            say(format_args!(
+                "{} is {emulation}'s: its jobserver is on descriptors that its own programs share, and it stops at the \
+                 name of a semaphore: use a make that is built for Windows itself",
+                program.to_string_lossy()
+            ));
+            Style::Pipe
+        }
+        None => Style::Semaphore,
+    }
+}
+
+/// Whose make this is, by what `make --version` says, if it is one that only looks like Windows' own.
+pub(crate) fn emulation(said: &str) -> Option<&'static str> {
+    let built_for = said.lines().find_map(|line| line.strip_prefix("Built for "))?;
+    [("msys", "MSYS2"), ("cygwin", "Cygwin")].into_iter().find(|(os, _)| built_for.ends_with(os)).map(|(_, name)| name)
 }
 
 /// A style that an old make stops at.
@@ -46,6 +74,7 @@ pub(crate) fn of(client: &Client) -> Option<Style> {
     match auth_of(client)? {
         Auth::Fifo(_) => Some(Style::Fifo),
         Auth::Pipe { .. } => Some(Style::Pipe),
+        Auth::Semaphore(_) => Some(Style::Semaphore),
         _ => None,
     }
 }
@@ -68,13 +97,12 @@ fn make_for(program: &OsStr) -> &OsStr {
 }
 
 fn is_make(program: &OsStr) -> bool {
-    let name = Path::new(program).file_name().unwrap_or_default();
-    name == "make" || name == "gmake"
+    matches!(command_line::tool(program).as_deref(), Some("make" | "gmake"))
 }
 
 /// What `make --version` prints; nothing if there is no such make.
 fn ask_version(make: &OsStr) -> String {
-    let mut command = Command::new(make);
+    let mut command = spawn::command(&[make.to_os_string()]);
     command.arg("--version").stdin(Stdio::null()).stderr(Stdio::null());
     // Flags for a build must not reach this: with `--jobserver-auth=fifo:` in them an old make would not even start.
     for name in ["MAKEFLAGS", "GNUMAKEFLAGS", "MFLAGS", "MAKEFILES", "CARGO_MAKEFLAGS"] {
@@ -121,6 +149,21 @@ mod tests {
     }
 
     #[test]
+    fn makes_of_an_emulation_are_told_by_what_they_are_built_for() {
+        for (built_for, emulation_of) in [
+            ("x86_64-pc-msys", Some("MSYS2")),
+            ("x86_64-pc-cygwin", Some("Cygwin")),
+            ("Windows32", None),
+            ("x86_64-w64-mingw32", None),
+            ("x86_64-pc-linux-gnu", None),
+        ] {
+            let said = format!("GNU Make 4.4.1\nBuilt for {built_for}\nCopyright (C) 1988-2023\n");
+            assert_eq!(emulation(&said), emulation_of, "{built_for}");
+        }
+        assert_eq!(emulation("GNU Make 4.4.1\nCopyright"), None);
+    }
+
+    #[test]
     fn the_make_that_decides_is_the_command_or_else_the_one_on_path() {
         for (program, make) in
             [("make", "make"), ("/opt/bin/gmake", "/opt/bin/gmake"), ("cargo", "make"), ("/x/makepkg", "make")]
@@ -129,6 +172,7 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_jobserver_is_known_by_what_its_children_are_told() {
         assert_eq!(of(&Client::new(1).unwrap()), Some(Style::Pipe));

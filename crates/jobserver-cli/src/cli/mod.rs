@@ -17,6 +17,7 @@ pub(crate) use each::Each;
 pub(crate) use exec::{Exec, Range};
 pub(crate) use look::{Set, Status, Top};
 pub(crate) use run::{Run, Style};
+#[cfg_attr(not(target_os = "linux"), allow(unused_imports))]
 pub(crate) use serve::{Memory, Serve, ServeStyle};
 
 /// One pool of job slots for every build tool: make, ninja, cargo and all that speak the GNU make jobserver.

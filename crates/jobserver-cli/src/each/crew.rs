@@ -4,14 +4,12 @@
 //! which it is reaped, so its number can't be another process's yet.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
+use std::io;
 use std::process::{Child, ExitStatus};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use rustix::process::{kill_process, waitid, Pid, Signal, WaitId, WaitIdOptions};
-
+use super::system::{self, Bell, Pid, Rope};
+use crate::exit;
 use crate::signals::ends;
 
 /// Outputs that wait for being written, each with two files: more than a reader falls behind by, fewer than a process may
@@ -24,7 +22,7 @@ pub(super) enum Stop {
     /// One has failed, and that is enough.
     Enough,
     /// All would fail: with this status.
-    Failed(u8),
+    Failed(exit::Code),
     /// Somebody wants it to end.
     Signal(i32),
 }
@@ -32,9 +30,9 @@ pub(super) enum Stop {
 pub(super) struct Crew {
     state: Mutex<State>,
     changed: Condvar,
-    /// Readable once it is over.
-    bell: UnixStream,
-    rope: UnixStream,
+    /// Rings once it is over.
+    bell: Bell,
+    rope: Rope,
 }
 
 #[derive(Default)]
@@ -53,19 +51,19 @@ impl Crew {
     ///
     /// The process has no descriptor left.
     pub(super) fn new() -> io::Result<Crew> {
-        let (bell, rope) = UnixStream::pair()?;
+        let (bell, rope) = system::pair()?;
         Ok(Crew { state: Mutex::default(), changed: Condvar::new(), bell, rope })
     }
 
-    pub(super) fn bell(&self) -> BorrowedFd<'_> {
-        self.bell.as_fd()
+    pub(super) fn bell(&self) -> &Bell {
+        &self.bell
     }
 
     /// Nothing more is started. What was said first counts, but for a signal.
     pub(super) fn stop(&self, why: Stop) {
         let mut state = self.lock();
         if state.stop.is_none() {
-            let _ = (&self.rope).write(&[0]);
+            self.rope.pull();
         }
         if state.stop.is_none() || matches!((state.stop, why), (Some(Stop::Enough | Stop::Failed(_)), Stop::Signal(_)))
         {
@@ -96,18 +94,18 @@ impl Crew {
             self.stop(Stop::Signal(signal));
         }
         if !reached {
-            self.lock().running.values().for_each(|&pid| send(pid, signal));
+            self.lock().running.values().for_each(|&pid| system::send(pid, signal));
         }
     }
 
     /// A command was started.
     pub(super) fn started(&self, number: u64, child: &Child) {
         let mut state = self.lock();
-        if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        if let Some(pid) = system::pid(child) {
             state.running.insert(number, pid);
             // It came too late to be told.
             if let Some(Stop::Signal(signal)) = state.stop {
-                send(pid, signal);
+                system::send(pid, signal);
             }
         }
         state.unwritten += 1;
@@ -119,10 +117,7 @@ impl Crew {
     ///
     /// It can't be waited for.
     pub(super) fn wait_for(&self, number: u64, child: &mut Child) -> io::Result<ExitStatus> {
-        if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-            let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-            while waitid(WaitId::Pid(pid), look).is_err_and(|error| error == rustix::io::Errno::INTR) {}
-        }
+        system::wait_unreaped(child);
         let mut state = self.lock();
         let status = child.wait();
         state.running.remove(&number);
@@ -176,12 +171,5 @@ impl Crew {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn send(pid: Pid, signal: i32) {
-    if let Some(signal) = Signal::from_named_raw(signal) {
-        // It may have ended, or have become another user's.
-        let _ = kill_process(pid, signal);
     }
 }

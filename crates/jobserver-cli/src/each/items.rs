@@ -5,19 +5,14 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
-use std::os::unix::ffi::OsStringExt;
 use std::vec::IntoIter;
 
-use rustix::event::{poll, PollFd, PollFlags};
-
 use super::crew::Crew;
+use super::system;
 use crate::report::say;
 
 /// What stands between the command and its items.
 const MARK: &str = ":::";
-
-/// As much as a pipe holds.
-const BLOCK: usize = 65_536;
 
 pub(super) enum Items {
     List(IntoIter<OsString>),
@@ -81,31 +76,21 @@ impl Input {
     fn next(&mut self, crew: &Crew) -> io::Result<Option<OsString>> {
         loop {
             if let Some(item) = self.whole.pop_front() {
-                return Ok(Some(OsString::from_vec(item)));
+                return Ok(Some(system::item(item)));
             }
             if self.is_over {
                 return Ok(None);
             }
-            let stdin = io::stdin();
-            let mut fds = [PollFd::new(&stdin, PollFlags::IN), PollFd::from_borrowed_fd(crew.bell(), PollFlags::IN)];
-            // Interrupted: looked at again.
-            if poll(&mut fds, None).is_err() || fds[0].revents().is_empty() {
-                if crew.is_stopped() {
-                    return Ok(None);
-                }
-                continue;
-            }
-            let mut block = vec![0; BLOCK];
-            match rustix::io::read(&stdin, &mut block) {
-                Ok(0) => {
+            match crew.bell().input()? {
+                system::Input::Bytes(bytes) => self.take(&bytes),
+                system::Input::End => {
                     self.is_over = true;
                     // The last one needs no end.
                     let last = std::mem::take(&mut self.part);
                     self.add(last);
                 }
-                Ok(count) => self.take(&block[..count]),
-                Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
-                Err(error) => return Err(error.into()),
+                system::Input::Nothing if crew.is_stopped() => return Ok(None),
+                system::Input::Nothing => {}
             }
         }
     }
@@ -122,6 +107,7 @@ impl Input {
 
     /// Empty lines are no items.
     fn add(&mut self, item: Vec<u8>) {
+        let item = if self.end == b'\n' { system::line(item) } else { item };
         if !item.is_empty() {
             self.whole.push_back(item);
         }

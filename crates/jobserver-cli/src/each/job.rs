@@ -5,17 +5,16 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Builder;
 
 use jobserver::Slot;
-use rustix::io::Errno;
 
 use super::crew::{Crew, Stop};
 use super::output::{Block, Content, Output};
 use super::place::Place;
+use super::system::{end, has_room, is_short, is_the_items, BROKEN_PIPE};
 use crate::{exit, spawn};
 
 /// A waiting thread needs next to none, and there may be hundreds.
@@ -26,9 +25,6 @@ const NAME_MOST: usize = 200;
 
 /// Its output may be cut.
 const FULL: &str = ": there is no room left for what it prints: set TMPDIR to a folder with more";
-
-/// As a shell has it when somebody stops reading.
-const BROKEN_PIPE: u8 = 128 + libc::SIGPIPE as u8;
 
 pub(super) struct Template {
     words: Vec<OsString>,
@@ -114,11 +110,8 @@ impl Starter {
 
     /// Whether the next item would fare no better.
     fn concerns_all(&self, error: &io::Error) -> bool {
-        match Errno::from_io_error(error) {
-            // Too long an item; one with a NUL.
-            Some(Errno::TOOBIG | Errno::NAMETOOLONG) | None => false,
-            Some(_) => is_short(error) || !self.template.varies() || exit::of_failed_start(error) == exit::OURS,
-        }
+        let is_shared = || is_short(error) || !self.template.varies() || exit::of_failed_start(error) == exit::OURS;
+        !is_the_items(error) && is_shared()
     }
 
     fn spawn(&mut self, words: &[OsString], place: &Place) -> io::Result<(Child, Option<[File; 2]>)> {
@@ -142,10 +135,7 @@ impl Starter {
             return Ok(None);
         }
         let made = tempfile::tempfile().and_then(|out| {
-            // It can be made all the same, and whoever writes to it fails.
-            if rustix::fs::fstatvfs(&out)?.f_bavail == 0 {
-                return Err(Errno::NOSPC.into());
-            }
+            has_room(&out)?;
             Ok([out, tempfile::tempfile()?])
         });
         match made {
@@ -181,7 +171,7 @@ impl Job {
             Ok(status) if status.success() => None,
             Ok(status) => {
                 let remark = if self.has_no_room() { FULL } else { "" };
-                Some(format!("{}: {}{remark}", self.name, describe(status)))
+                Some(format!("{}: {}{remark}", self.name, end(status)))
             }
             Err(error) => Some(format!("{}: it can't be waited for: {error}", self.name)),
         };
@@ -217,7 +207,7 @@ impl Job {
     fn has_no_room(&self) -> bool {
         let is_full = |file: &File| {
             let is_written = file.metadata().is_ok_and(|found| found.len() > 0);
-            is_written && rustix::fs::fstatvfs(file).is_ok_and(|found| found.f_bavail == 0)
+            is_written && has_room(file).is_err()
         };
         self.files.as_ref().is_some_and(|files| files.iter().any(is_full))
     }
@@ -227,18 +217,6 @@ fn attend(job: &Mutex<Option<Job>>) {
     let job = job.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(job) = job {
         job.attend();
-    }
-}
-
-/// Whether it is something that an end of another command brings back.
-fn is_short(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE))
-}
-
-fn describe(status: ExitStatus) -> String {
-    match status.signal() {
-        Some(signal) => format!("ended by signal {signal}"),
-        None => format!("exit status {}", status.code().unwrap_or_default()),
     }
 }
 

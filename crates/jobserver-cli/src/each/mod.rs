@@ -14,6 +14,7 @@ mod job;
 mod output;
 mod place;
 mod progress;
+mod system;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use self::job::{Starter, Template};
 use self::output::Output;
 use self::place::{Origin, Place};
 use self::progress::Progress;
+use crate::bond::Bond;
 use crate::report::say;
 use crate::signals::Signals;
 use crate::{cli, exit};
@@ -30,7 +32,7 @@ use crate::{cli, exit};
 /// As GNU parallel counts.
 const MORE_FAILED: u64 = 101;
 
-pub(crate) fn run(args: &cli::Each) -> u8 {
+pub(crate) fn run(args: &cli::Each) -> exit::Code {
     let (words, items) = match items::split(&args.command, args.null) {
         Ok(split) => split,
         Err(why) => {
@@ -46,6 +48,7 @@ pub(crate) fn run(args: &cli::Each) -> u8 {
         Ok(signals) => signals,
         Err(error) => return out_of_descriptors(&error),
     };
+    let _bond = Bond::tie();
     let Some(place) = Place::open(origin, args, &words, &mut signals) else {
         return exit::of_signal(signals.first());
     };
@@ -87,18 +90,18 @@ fn start_all(mut items: Items, mut starter: Starter, place: &Place, crew: &Arc<C
     }
 }
 
-fn status(crew: &Crew) -> u8 {
+fn status(crew: &Crew) -> exit::Code {
     match crew.stopped() {
         Some(Stop::Signal(signal)) => {
             say(format_args!("signal {signal}: no further items were started, and those that ran have ended"));
-            128 + signal as u8
+            exit::of_signal(Some(signal))
         }
         Some(Stop::Failed(status)) => status,
-        Some(Stop::Enough) | None => crew.failures().min(MORE_FAILED) as u8,
+        Some(Stop::Enough) | None => crew.failures().min(MORE_FAILED) as exit::Code,
     }
 }
 
-fn out_of_descriptors(error: &std::io::Error) -> u8 {
+fn out_of_descriptors(error: &std::io::Error) -> exit::Code {
     say(format_args!("nothing can be started: {error}: `ulimit -n` and `ulimit -u` set the limits"));
     exit::OURS
 }

@@ -7,14 +7,10 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
 use std::sync::{Mutex, PoisonError};
 
-use rustix::event::{poll, PollFd, PollFlags};
-use rustix::io::Errno;
-
 use super::progress::Progress;
+use super::system::{read_at, write_all};
 use crate::report::say;
 
 const SMALL: u64 = 16 * 1024;
@@ -94,12 +90,12 @@ impl Output {
         self.progress.aside(|| {
             let mut result = Ok(());
             if let Some(out) = block.out.filter(|_| !state.is_broken) {
-                result = out.copy_to(io::stdout());
+                result = out.copy_to(|bytes| write_all(&io::stdout(), bytes));
                 state.is_broken = result.is_err();
             }
             if let Some(err) = block.err {
                 // Nobody can be told.
-                let _ = err.copy_to(io::stderr());
+                let _ = err.copy_to(|bytes| write_all(&io::stderr(), bytes));
             }
             if let Some(note) = block.note {
                 say(note);
@@ -118,7 +114,7 @@ impl Block {
                 Ok(0) => *content = None,
                 Ok(length @ ..=SMALL) => {
                     let mut bytes = vec![0; length as usize];
-                    if file.read_exact_at(&mut bytes, 0).is_err() {
+                    if read_all(file, &mut bytes).is_err() {
                         return false;
                     }
                     *content = Some(Content::Memory(bytes));
@@ -149,18 +145,18 @@ impl Content {
         }
     }
 
-    fn copy_to(self, to: impl AsFd) -> io::Result<()> {
+    fn copy_to(self, mut write: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         let file = match self {
-            Content::Memory(bytes) => return write_all(&to, &bytes),
+            Content::Memory(bytes) => return write(&bytes),
             Content::File(file) => file,
         };
         let mut buffer = vec![0; 65_536];
         let mut at = 0;
         loop {
-            match file.read_at(&mut buffer, at) {
+            match read_at(&file, &mut buffer, at) {
                 Ok(0) => return Ok(()),
                 Ok(count) => {
-                    write_all(&to, &buffer[..count])?;
+                    write(&buffer[..count])?;
                     at += count as u64;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -170,17 +166,16 @@ impl Content {
     }
 }
 
-/// Standard output may be somebody's who has made it non-blocking.
-fn write_all(to: &impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
+/// As much as there is room for, from its beginning.
+fn read_all(file: &File, mut bytes: &mut [u8]) -> io::Result<()> {
+    let mut at = 0;
     while !bytes.is_empty() {
-        match rustix::io::write(to, bytes) {
-            Ok(count) => bytes = &bytes[count..],
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => {
-                // Interrupted: tried again.
-                let _ = poll(&mut [PollFd::new(to, PollFlags::OUT)], None);
+        match read_at(file, bytes, at)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            count => {
+                bytes = &mut bytes[count..];
+                at += count as u64;
             }
-            Err(error) => return Err(error.into()),
         }
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+#[cfg(target_os = "linux")]
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -35,6 +36,7 @@ fn names(text: &OsStr, auth: &Auth) -> bool {
     match (Auth::parse(text), auth) {
         (Ok(Auth::Fifo(path)), Auth::Fifo(other)) => path == *other,
         (Ok(Auth::Pipe { .. }), Auth::Pipe { .. }) => true,
+        (Ok(Auth::Semaphore(name)), Auth::Semaphore(other)) => name == *other,
         _ => false,
     }
 }

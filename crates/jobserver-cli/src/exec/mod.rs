@@ -17,19 +17,19 @@ mod source;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use self::end::End;
 use self::source::{Answer, Slots, Source};
+use crate::bond::Bond;
 use crate::report::say;
 use crate::signals::Signals;
 use crate::{cli, exit, spawn};
 
 /// As `timeout` has it.
-const TIMED_OUT: u8 = 124;
+const TIMED_OUT: exit::Code = 124;
 
-pub(crate) fn run(args: &cli::Exec) -> u8 {
+pub(crate) fn run(args: &cli::Exec) -> exit::Code {
     // First of all: descriptors that are closed must not be numbers of ours when they are looked at.
     let source = Source::find(args);
     let mut signals = match Signals::listen() {
@@ -59,12 +59,13 @@ pub(crate) fn run(args: &cli::Exec) -> u8 {
         }
         Answer::Ended => return exit::of_signal(signals.first()),
     };
+    let _bond = Bond::tie();
     let status = execute(args, slots, &mut signals);
     status.unwrap_or_else(|error| spawn::failed(&args.command[0], &error))
 }
 
 /// Runs the command with its slots, which go back when it has ended.
-fn execute(args: &cli::Exec, mut slots: Slots, signals: &mut Signals) -> io::Result<u8> {
+fn execute(args: &cli::Exec, mut slots: Slots, signals: &mut Signals) -> io::Result<exit::Code> {
     let words = words(args, slots.number());
     let prepare = |command: &mut Command| {
         tell(args, slots.number(), command);
@@ -95,10 +96,10 @@ fn tell(args: &cli::Exec, number: usize, command: &mut Command) {
 }
 
 /// Without even the descriptors to hear signals the command takes our place, with the width that it needs at least.
-fn become_command(args: &cli::Exec, error: &io::Error) -> u8 {
+fn become_command(args: &cli::Exec, error: &io::Error) -> exit::Code {
     let number = Slots::without(args, error).number();
     let words = words(args, number);
     let mut command = spawn::command(&words);
     tell(args, number, &mut command);
-    spawn::failed(&args.command[0], &command.exec())
+    spawn::in_our_place(&args.command[0], command)
 }

@@ -33,7 +33,7 @@ enum Lender {
     Token,
     /// By a word to its server.
     Server(Place),
-    /// Not at all.
+    /// Not at all; Windows' semaphores never, since they hold no more tokens than they were made with.
     Nobody,
 }
 

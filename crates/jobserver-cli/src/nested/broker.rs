@@ -1,21 +1,19 @@
 //! The thread that moves tokens between the inherited jobserver and the command's pool.
 //!
-//! It sleeps in one `poll` until the command has touched its pool, a token has come, the command has ended, or a time is
+//! It sleeps in one wait (`bell`) until the command has touched its pool, a token has come, the command has ended, or a time is
 //! due. Events only wake it; what it does follows from counts, so that merged or missed events do no harm.
 //!
 //! A token that is drawn is an [`Acquired`] in `drawn`, whoever holds the byte that stands for it in the inner pool:
 //! dropping `drawn` gives everything back, whatever has happened.
 
-use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
+use std::io;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{Builder, JoinHandle};
 use std::time::Instant;
 
 use jobserver::{Acquired, Client, HelperThread};
-use rustix::event::{poll, PollFd, PollFlags, Timespec};
 
+use super::bell::{self, Bell, Ringer};
 use super::policy::{Move, Policy, View};
 use super::watch::Watch;
 use crate::report::{say, Account};
@@ -28,7 +26,7 @@ pub(crate) struct Broker {
     drawn: Vec<Acquired>,
     watch: Watch,
     letters: Receiver<Letter>,
-    bell: UnixStream,
+    bell: Bell,
     account: Account,
 }
 
@@ -41,14 +39,13 @@ enum Letter {
 /// Sends a letter and wakes the broker.
 struct Post {
     letters: Sender<Letter>,
-    bell: UnixStream,
+    ringer: Ringer,
 }
 
 impl Post {
     fn send(&self, letter: Letter) {
         if self.letters.send(letter).is_ok() {
-            // Full: then it rings already.
-            let _ = (&self.bell).write(&[0]);
+            self.ringer.ring();
         }
     }
 }
@@ -69,11 +66,9 @@ impl Handle {
 
 impl Broker {
     pub(crate) fn start(outer: Client, inner: Client, watch: Watch, most: usize) -> io::Result<Handle> {
-        let (bell, ringer) = UnixStream::pair()?;
-        bell.set_nonblocking(true)?;
-        ringer.set_nonblocking(true)?;
+        let (bell, ringer) = bell::pair()?;
         let (letters, inbox) = mpsc::channel();
-        let post = Post { letters: letters.clone(), bell: ringer.try_clone()? };
+        let post = Post { letters: letters.clone(), ringer: ringer.try_clone()? };
         let helper = outer.clone().into_helper_thread(move |token| post.send(Letter::Token(token)))?;
         let broker = Broker {
             policy: Policy::new(most),
@@ -87,7 +82,7 @@ impl Broker {
             account: Account { made_good: true, ..Account::default() },
         };
         let thread = Builder::new().name("broker".to_string()).spawn(move || broker.serve())?;
-        Ok(Handle { post: Post { letters, bell: ringer }, thread })
+        Ok(Handle { post: Post { letters, ringer }, thread })
     }
 
     fn serve(mut self) -> Account {
@@ -137,8 +132,7 @@ impl Broker {
 
     /// True once the command has ended.
     fn read_letters(&mut self) -> bool {
-        let mut rings = [0; 64];
-        while matches!(self.bell.read(&mut rings), Ok(1..)) {}
+        self.bell.silence();
         loop {
             match self.letters.try_recv() {
                 Ok(Letter::Token(Ok(token))) => self.offer(token),
@@ -193,14 +187,7 @@ impl Broker {
             Some(interval) => Some(left.map_or(interval, |left| left.min(interval))),
             None => left,
         };
-        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
-        let bell = self.bell.as_fd();
-        let mut fds = vec![PollFd::from_borrowed_fd(bell, PollFlags::IN)];
-        if let Some(watch) = self.watch.fd() {
-            fds.push(PollFd::from_borrowed_fd(watch, PollFlags::IN));
-        }
-        // Woken for nothing is fine; an error other than EINTR can't be, with these arguments.
-        let _ = poll(&mut fds, timeout.as_ref());
+        self.bell.sleep(&self.watch, left);
     }
 
     /// Everything goes back: what lies in the inner pool, what is on its way, and what the command has lost.
@@ -243,10 +230,18 @@ mod tests {
     /// With events and without.
     fn each_watch(test: impl Fn(Client, Client, Watch)) {
         for blind in [false, true] {
-            let (outer, inner) = (Client::new(4).unwrap(), Client::new(0).unwrap());
+            let (outer, inner) = (Client::new(4).unwrap(), empty());
             let watch = if blind { Watch::blind() } else { Watch::on(&inner) };
             test(outer, inner, watch);
         }
+    }
+
+    fn empty() -> Client {
+        let pool = Client::new(if cfg!(windows) { 5 } else { 0 }).unwrap();
+        while let Some(token) = pool.try_acquire().unwrap() {
+            token.drop_without_releasing();
+        }
+        pool
     }
 
     #[test]

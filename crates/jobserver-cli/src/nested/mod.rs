@@ -4,6 +4,7 @@
 //! jobserver and lays them into the inner pool one at a time; what comes back beyond one goes back out at once.
 //! `policy` decides, `broker` does it, `watch` wakes it when the command has read or written.
 
+mod bell;
 mod broker;
 mod policy;
 mod watch;
@@ -37,6 +38,7 @@ impl Nested {
         let server = match style {
             Style::Fifo | Style::Tracked => empty.fifo().build()?,
             Style::Pipe => empty.pipe().build()?,
+            Style::Semaphore => emptied(jobs)?,
         };
         let most = jobs.map_or(usize::MAX, |jobs| jobs - 1);
         let broker = match most {
@@ -61,4 +63,13 @@ impl Nested {
             }
         }
     }
+}
+
+/// A semaphore holds no more than it was made with: made with all tokens that may ever lie there, and drained.
+fn emptied(jobs: Option<usize>) -> io::Result<Server> {
+    let jobs = jobs.ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, "on Windows it needs a width: -j N"))?;
+    let server = Server::builder().slots(jobs).build()?;
+    let client = server.client();
+    (1..jobs).try_for_each(|_| client.acquire_raw())?;
+    Ok(server)
 }

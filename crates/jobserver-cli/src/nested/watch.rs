@@ -4,6 +4,7 @@
 //! 6.18: both report each read as IN_ACCESS and each write as IN_MODIFY). Elsewhere, and where the user has no inotify
 //! instance left, the pool is looked at every 20 ms while something is drawn.
 
+#[cfg(unix)]
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
@@ -100,7 +101,9 @@ mod linux {
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod timer {
-    use super::{BorrowedFd, Client, Duration, INTERVAL};
+    #[cfg(unix)]
+    use super::BorrowedFd;
+    use super::{Client, Duration, INTERVAL};
 
     pub(crate) struct Watch;
 
@@ -118,6 +121,7 @@ mod timer {
             false
         }
 
+        #[cfg(unix)]
         pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
             None
         }

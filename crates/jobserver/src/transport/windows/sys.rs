@@ -9,18 +9,23 @@ use std::ptr;
 
 use windows_sys::Win32::Foundation::{ERROR_ALREADY_EXISTS, HANDLE, WAIT_FAILED, WAIT_TIMEOUT};
 use windows_sys::Win32::System::Threading::{
-    CreateEventW, CreateSemaphoreW, OpenSemaphoreW, ReleaseSemaphore, SetEvent, WaitForMultipleObjects,
+    CreateEventW, CreateSemaphoreExW, OpenSemaphoreW, ReleaseSemaphore, SetEvent, WaitForMultipleObjects,
     SEMAPHORE_MODIFY_STATE, SYNCHRONIZATION_SYNCHRONIZE,
 };
 
 pub(super) use windows_sys::Win32::Foundation::ERROR_TOO_MANY_POSTS;
 pub(super) use windows_sys::Win32::System::Threading::INFINITE;
 
-/// Makes a semaphore that children do not inherit, or `None` where an object of this name was there before.
+/// All that is ever done with a semaphore: to wait for it and to release it.
+const RIGHTS: u32 = SYNCHRONIZATION_SYNCHRONIZE | SEMAPHORE_MODIFY_STATE;
+
+/// Makes a semaphore that children do not inherit, or `None` where a semaphore of this name was there before.
+///
+/// The default attributes let in the user whose process this is, and the system itself: no other user.
 pub(super) fn create_semaphore(name: &str, initial: i32, maximum: i32) -> io::Result<Option<OwnedHandle>> {
     let name = wide(name);
-    // SAFETY: null attributes mean the default ones; `name` ends with a NUL and outlives the call.
-    let handle = unsafe { CreateSemaphoreW(ptr::null(), initial, maximum, name.as_ptr()) };
+    // SAFETY: null attributes mean the default ones; `name` ends with a NUL and outlives the call; no flags are defined.
+    let handle = unsafe { CreateSemaphoreExW(ptr::null(), initial, maximum, name.as_ptr(), 0, RIGHTS) };
     // Success is the same handle in both cases: only the thread's last error tells, so nothing may come in between.
     let error = io::Error::last_os_error();
     if handle.is_null() {
@@ -34,9 +39,8 @@ pub(super) fn create_semaphore(name: &str, initial: i32, maximum: i32) -> io::Re
 /// Opens somebody's semaphore to wait for it and to release it, and asks for no other right.
 pub(super) fn open_semaphore(name: &str) -> io::Result<OwnedHandle> {
     let name = wide(name);
-    let rights = SYNCHRONIZATION_SYNCHRONIZE | SEMAPHORE_MODIFY_STATE;
     // SAFETY: `name` ends with a NUL and outlives the call.
-    let handle = unsafe { OpenSemaphoreW(rights, 0, name.as_ptr()) };
+    let handle = unsafe { OpenSemaphoreW(RIGHTS, 0, name.as_ptr()) };
     if handle.is_null() {
         return Err(io::Error::last_os_error());
     }
