@@ -140,7 +140,7 @@ fn pip_install(context: &Context, python: &str, folder: &Path, requirements: &[&
     Ok(install.env("PIP_ROOT_USER_ACTION", "ignore").args(requirements).run()?)
 }
 
-fn python_with_pip(context: &Context) -> Result<&'static str> {
+pub(crate) fn python_with_pip(context: &Context) -> Result<&'static str> {
     // Another python3 may come first on PATH than the one that Debian's pip belongs to.
     let find = || {
         let has_pip = |python: &&str| {

@@ -28,6 +28,7 @@ mod test;
 mod upstream;
 mod upstream_tests;
 mod valgrind;
+mod windows;
 
 /// Checks and chores of this repository.
 #[derive(Parser)]
@@ -49,6 +50,9 @@ enum Chore {
         /// Also what takes long: large downstreams, type-checks for other platforms, fuzzing, longer races.
         #[arg(long)]
         all: bool,
+        /// Only the tests of another system, set up here: Windows runs under wine.
+        #[arg(long, value_name = "SYSTEM", conflicts_with = "all")]
+        target: Option<test::Target>,
     },
     /// Run the tests of `jobserver` 0.1.35, unmodified, against the library.
     UpstreamTests,
@@ -105,7 +109,8 @@ fn run(args: Args) -> anyhow::Result<()> {
     let context = context::Context::new(args.library)?;
     match args.command {
         Chore::Clients => clients::run(&context),
-        Chore::Test { all } => test::run(&context, all),
+        Chore::Test { target: Some(test::Target::Windows), .. } => windows::run(&context),
+        Chore::Test { all, target: None } => test::run(&context, all),
         Chore::UpstreamTests => upstream_tests::run(&context),
         Chore::Api => api::run(&context),
         Chore::Downstreams { all: false } => downstreams::run(&context),

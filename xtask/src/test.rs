@@ -9,8 +9,14 @@ use anyhow::{ensure, Context as _, Result};
 use crate::context::Context;
 use crate::{
     api, clients, downstreams, fuzz, mixed, pool_clients, real_builds, root, sanitize, simulate, soak, targets,
-    upstream_tests, valgrind,
+    upstream_tests, valgrind, windows,
 };
+
+/// A system that is not this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Target {
+    Windows,
+}
 
 /// Runs all of it; with `all` also what takes longer than a person waits.
 pub(crate) fn run(context: &Context, all: bool) -> Result<()> {
@@ -46,6 +52,7 @@ pub(crate) fn run(context: &Context, all: bool) -> Result<()> {
     if all {
         steps.step("downstreams: zstd-sys, libgit2-sys, cargo", || real_builds::run(context))?;
         steps.step("other targets", || targets::run(context))?;
+        steps.step("Windows, under wine", || windows::run(context))?;
         steps.step("the pool's policy, simulated", || simulate::run(context))?;
         steps.step("fuzzing", || fuzz::run(context))?;
         steps.step("examples under valgrind", || valgrind::run(context))?;

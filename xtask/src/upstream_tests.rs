@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Output;
 
 use anyhow::{ensure, Context as _, Result};
 use testkit::clients::{self, MAKE_4_3, MAKE_4_4};
@@ -14,7 +15,7 @@ use crate::upstream::{self, Upstream};
 
 /// The test files of 0.1.35. `client` prints a line for each of its tests and runs them in each style that make has;
 /// the two that print nothing are one test each, judged by their exit status.
-const FILES: [File; 5] = [
+pub(crate) const FILES: [File; 5] = [
     File { name: "client", tests: 7, report: Report::LinePerTest },
     File { name: "client-of-myself", tests: 1, report: Report::ExitStatus },
     File { name: "helper", tests: 3, report: Report::Harness },
@@ -22,8 +23,8 @@ const FILES: [File; 5] = [
     File { name: "server", tests: 8, report: Report::Harness },
 ];
 
-struct File {
-    name: &'static str,
+pub(crate) struct File {
+    pub(crate) name: &'static str,
     tests: usize,
     report: Report,
 }
@@ -45,35 +46,68 @@ struct Counts {
 /// Runs all of them and prints a table.
 pub(crate) fn run(context: &Context) -> Result<()> {
     crate::clients::run(context)?;
-    let upstream = upstream::fetch(context)?;
-    let package = generate(context, &upstream)?;
-    context.uses_the_library(&package)?;
+    let (upstream, package) = package(context)?;
     let build = ["test", "--quiet", "--tests", "--no-run"];
     context.cargo_in(&package, 10, &build).run()?;
 
-    let mut table = String::from("make   style  file              passed  failed\n");
-    let (mut passed, mut expected, mut wrong) = (0, 0, 0);
+    let mut table = Table::new();
     for (program, styles) in [(&MAKE_4_3, &["pipe"][..]), (&MAKE_4_4, &["fifo", "pipe"][..])] {
         for file in &FILES {
             same_bytes(&upstream, &package, file.name)?;
-            let (mut good, output) = run_file(context, &package, program, file.name)?;
-            for (style, counts) in count(file, styles, good, &output) {
-                let make = program.folder.trim_start_matches("make-");
-                table += &format!("{make:<6} {style:<6} {:<17} ", file.name);
-                table += &format!("{:>6} {:>7}\n", counts.passed, counts.failed);
-                passed += counts.passed;
-                expected += file.tests;
-                good &= counts.passed == file.tests && counts.failed == 0;
-            }
-            if !good {
-                wrong += 1;
-                println!("{} with {}:\n{output}", file.name, program.folder);
-            }
+            let output = run_file(context, &package, program, file.name)?;
+            table.add(file, program.folder.trim_start_matches("make-"), styles, &output);
         }
     }
-    println!("{table}{passed} of {expected} tests of {} passed", upstream::VERSION);
-    ensure!(wrong == 0, "{wrong} runs of upstream's test files failed, or ran fewer tests than the files hold");
-    Ok(())
+    table.finish()
+}
+
+/// Upstream's package, and ours that has its tests.
+pub(crate) fn package(context: &Context) -> Result<(Upstream, PathBuf)> {
+    let upstream = upstream::fetch(context)?;
+    let package = generate(context, &upstream)?;
+    context.uses_the_library(&package)?;
+    Ok((upstream, package))
+}
+
+/// How the files have fared: a line for each.
+pub(crate) struct Table {
+    lines: String,
+    passed: usize,
+    expected: usize,
+    wrong: usize,
+}
+
+impl Table {
+    pub(crate) fn new() -> Table {
+        let lines = String::from("make   style     file              passed  failed\n");
+        Table { lines, passed: 0, expected: 0, wrong: 0 }
+    }
+
+    /// One file, with one make, in each of its styles.
+    pub(crate) fn add(&mut self, file: &File, make: &str, styles: &[&str], output: &Output) {
+        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text += &String::from_utf8_lossy(&output.stderr);
+        let mut good = output.status.success();
+        for (style, counts) in count(file, styles, good, &text) {
+            self.lines += &format!("{make:<6} {style:<9} {:<17} ", file.name);
+            self.lines += &format!("{:>6} {:>7}\n", counts.passed, counts.failed);
+            self.passed += counts.passed;
+            self.expected += file.tests;
+            good &= counts.passed == file.tests && counts.failed == 0;
+        }
+        if !good {
+            self.wrong += 1;
+            println!("{} with make {make}:\n{text}", file.name);
+        }
+    }
+
+    /// Prints it.
+    pub(crate) fn finish(self) -> Result<()> {
+        println!("{}{} of {} tests of {} passed", self.lines, self.passed, self.expected, upstream::VERSION);
+        let wrong = self.wrong;
+        ensure!(wrong == 0, "{wrong} runs of upstream's test files failed, or ran fewer tests than the files hold");
+        Ok(())
+    }
 }
 
 /// A package with the tests of upstream that depends on the library.
@@ -111,7 +145,7 @@ fn test_sections(manifest: &str) -> String {
     kept
 }
 
-fn same_bytes(upstream: &Upstream, package: &Path, name: &str) -> Result<()> {
+pub(crate) fn same_bytes(upstream: &Upstream, package: &Path, name: &str) -> Result<()> {
     let relative = format!("tests/{name}.rs");
     let published = fs::read(upstream.source.join(&relative)).with_context(|| relative.clone())?;
     let ours = fs::read(package.join(&relative)).with_context(|| relative.clone())?;
@@ -119,14 +153,11 @@ fn same_bytes(upstream: &Upstream, package: &Path, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn run_file(context: &Context, package: &Path, program: &clients::Program, name: &str) -> Result<(bool, String)> {
+fn run_file(context: &Context, package: &Path, program: &clients::Program, name: &str) -> Result<Output> {
     let test = context.cargo_in(package, 5, &["test", "--quiet", "--test", name]).env("MAKE", program.path());
     // With `CI` set `client` refuses a make without styles; make 4.3 has none.
     let test = if program.folder == MAKE_4_3.folder { test.env_remove("CI") } else { test.env("CI", "1") };
-    let output = test.quiet().ignore_status().output()?;
-    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text += &String::from_utf8_lossy(&output.stderr);
-    Ok((output.status.success(), text))
+    Ok(test.quiet().ignore_status().output()?)
 }
 
 /// The counts of a file: a row for each style of make where it matters. Only `client` depends on it; in the other files
