@@ -34,7 +34,7 @@ pub(crate) fn choose(asked: cli::Style, program: &OsStr) -> Style {
     }
 }
 
-/// A semaphore, for all but a make that would stop at its name.
+/// A semaphore, for all but a make that can't join one: before 4.4 it would stop at the name, and later ones warn.
 fn on_windows(asked: cli::Style, program: &OsStr) -> Style {
     if asked != cli::Style::Auto {
         say("Windows has semaphores only: leave out --style");
@@ -42,8 +42,8 @@ fn on_windows(asked: cli::Style, program: &OsStr) -> Style {
     match is_make(program).then(|| emulation(&ask_version(program))).flatten() {
         Some(emulation) => {
             say(format_args!(
-                "{} is {emulation}'s: its jobserver is on descriptors that its own programs share, and it stops at the \
-                 name of a semaphore: use a make that is built for Windows itself",
+                "{} is {emulation}'s: its jobserver is on descriptors that its own programs share, and it can't join a \
+                 semaphore: use a make that is built for Windows itself",
                 program.to_string_lossy()
             ));
             Style::Pipe

@@ -66,7 +66,7 @@ fn channels(situation: &Situation) -> Option<Finding> {
         Channel::NotUnderstood(_) => Some(problem(
             "not-understood",
             format!("{name} names {text}, which is no jobserver's name"),
-            "make stops at it with an internal error, and other programs go on by themselves",
+            "no tool can join it: some stop, others go on by themselves",
             unset,
         )),
         Channel::Failed(error) => Some(problem(
@@ -115,9 +115,9 @@ fn emulated(tool: &Tool, situation: &Situation) -> Option<Finding> {
     let finding = problem(
         "make-of-an-emulation",
         format!("{} ({}) is {emulation}'s make", tool.path.display(), tool.number()),
-        "it shares its jobserver by descriptors among its own programs; it can't join a semaphore, and stops with an \
-         internal error where MAKEFLAGS names one; a make that is built for Windows itself joins, as mingw32-make of \
-         mingw-w64-x86_64-make does",
+        "it shares its jobserver by descriptors among its own programs and can't join a semaphore: where MAKEFLAGS names \
+         one it warns and runs one job at a time, and before 4.4 it stops with an internal error; a make that is built \
+         for Windows itself joins, as mingw32-make of mingw-w64-x86_64-make does",
         "pacman -S mingw-w64-x86_64-make",
     );
     // Where there is no semaphore, and nobody asks about it, it does no harm.
