@@ -36,6 +36,21 @@ fn exec_tells_a_tool_how_many_slots_it_got_and_gives_them_back() {
 }
 
 #[test]
+fn several_that_want_more_than_there_is_take_turns() {
+    let server = Server::builder().slots(4).build().unwrap();
+    let start = || {
+        let mut exec = jobserver(&["exec", "-n", "3", "--", "cmd", "/c", "exit 0"]);
+        server.join_make(&mut exec).unwrap();
+        exec.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    for child in [start(), start(), start()] {
+        let output = process::finish(child);
+        assert!(output.status.success(), "{output:?}");
+    }
+    assert_eq!(server.balance().unwrap().missing(), 0);
+}
+
+#[test]
 fn each_runs_an_item_in_each_slot() {
     const NAME: &str = "more::each_runs_an_item_in_each_slot";
     if let Some(folder) = process::role() {
