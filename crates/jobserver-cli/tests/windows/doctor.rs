@@ -44,5 +44,6 @@ fn doctor_knows_the_make_of_an_emulation_and_a_command_that_leaves() {
     assert_eq!(outcome.status, Some(1), "{outcome:?}");
     assert!(outcome.out.contains("is Cygwin's make"), "{outcome:?}");
     assert!(outcome.out.contains("`make -j8` leaves the pool"), "{outcome:?}");
+    assert!(outcome.out.contains("remedy: make\n"), "{outcome:?}");
     assert_eq!(server.balance().unwrap().missing(), 0);
 }

@@ -38,9 +38,12 @@ fn headline(situation: &Situation) -> String {
 }
 
 fn of_run(situation: &Situation) -> &'static str {
-    match situation.joinable() {
-        Some(_) => "`jobserver run` joins it, and with -j N it takes N at most from it",
-        None => "`jobserver run` makes a pool for its command, a semaphore of its own",
+    match (situation.joinable(), situation.counting()) {
+        (Some(_), _) => "`jobserver run` joins it, and with -j N it takes N at most from it",
+        (None, None) => "`jobserver run` makes a pool for its command, a semaphore of its own",
+        (None, Some(_)) => {
+            "`jobserver run` makes a pool for its command, of one slot until that is mended or -j N is given"
+        }
     }
 }
 

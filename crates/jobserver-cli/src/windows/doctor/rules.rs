@@ -3,7 +3,10 @@
 //! A code never changes its meaning, and is that of other systems where the matter is the same. A remedy is a line for
 //! `cmd`, whole as it stands.
 
+use std::ffi::OsString;
+
 use super::look::{Channel, Situation, Tool};
+use crate::command_line::leaves_pool;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Finding {
@@ -154,8 +157,25 @@ fn leaves(situation: &Situation) -> Option<Finding> {
         "command-leaves-pool",
         format!("`{option}` leaves the pool"),
         "with a width of its own a tool takes no tokens from the jobserver and runs that many jobs besides all others",
-        "jobserver run -- make",
+        staying(&situation.command).unwrap_or_else(|| "jobserver run -- make".to_string()),
     ))
+}
+
+/// The same command without the option that leaves the pool, if leaving out a word (and its number) does it.
+fn staying(words: &[OsString]) -> Option<String> {
+    let stays = |words: &[OsString]| {
+        let text = || words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+        leaves_pool(words).is_none().then(text)
+    };
+    (1..words.len()).rev().find_map(|at| {
+        let mut fewer = words.to_vec();
+        fewer.remove(at);
+        let is_number = |word: &OsString| word.to_string_lossy().bytes().all(|byte| byte.is_ascii_digit());
+        if fewer.get(at).is_some_and(is_number) {
+            fewer.remove(at);
+        }
+        stays(&fewer)
+    })
 }
 
 #[cfg(test)]
@@ -194,6 +214,20 @@ mod tests {
         let both = vec![variable("CARGO_MAKEFLAGS", Some(Channel::Joinable)), joined()];
         assert_eq!(codes(both, vec![]), [("two-jobservers", false)]);
         assert_eq!(codes(vec![variable("CARGO_MAKEFLAGS", None), joined()], vec![]), [("stale-cargo-makeflags", true)]);
+    }
+
+    #[test]
+    fn a_command_can_be_written_so_that_it_stays() {
+        for (line, stays) in [
+            ("make -j8 all", Some("make all")),
+            ("make all -j 8", Some("make all")),
+            ("ninja -C out -j8 x", Some("ninja -C out x")),
+            ("make -kj8", Some("make")),
+            ("make -j8 -j9", None),
+        ] {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            assert_eq!(staying(&words).as_deref(), stays, "{line}");
+        }
     }
 
     #[test]
