@@ -24,5 +24,5 @@ pub(crate) fn run(context: &Context) -> Result<()> {
     library::own_tests(&machine, &make)?;
     library::upstream_tests(&machine, &make)?;
     library::command(&machine, &make)?;
-    console::check(&machine, &make)
+    console::check(&machine)
 }
