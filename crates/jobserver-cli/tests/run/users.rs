@@ -252,6 +252,18 @@ fn a_client_that_takes_all_and_returns_nothing_hurts_only_its_own_build() {
 }
 
 #[test]
+fn a_server_that_keeps_its_files_to_itself_serves_others_all_the_same() {
+    let machine = Machine::new();
+    let mut wrapper = machine.sandbox.command("sh");
+    wrapper.args(["-c", "umask 077 && exec \"$@\"", "sh"]);
+    let served = Served::under(&machine.sandbox, wrapper, &["-j3"]);
+    machine.makefile(ONE, 3);
+    wait(start(machine.run(ONE, &served, &["--", text(&machine.make()), "-s"]))).is_clean();
+    assert_eq!(machine.recorder.spans().most_at_once(), 3);
+    served.finish();
+}
+
+#[test]
 fn killing_all_processes_of_a_user_returns_all_they_held() {
     let machine = Machine::new();
     let served = Served::new(&machine.sandbox, &["-j6"]);

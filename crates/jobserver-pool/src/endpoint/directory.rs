@@ -74,8 +74,12 @@ impl Directory {
         for path in left {
             fs::remove_file(&path).map_err(|error| failed(error, "can't remove", &path))?;
         }
-        make(&directory.fifos(), inner)?;
-        make(&directory.mount(), outer)?;
+        for (folder, mode) in [(directory.fifos(), inner), (directory.mount(), outer)] {
+            make(&folder, mode)?;
+            // Whatever the umask is that we were started with.
+            fs::set_permissions(&folder, Permissions::from_mode(mode))
+                .map_err(|error| failed(error, "can't set the mode of", &folder))?;
+        }
         Ok(directory)
     }
 
