@@ -14,6 +14,7 @@ use testkit::clients::{dir, Program, MAKE_4_3, MAKE_4_4, NINJA};
 use xshell::cmd;
 
 use crate::context::Context;
+use crate::debian;
 use crate::root;
 
 const HOW_TO_GET_MAKE_4_3: &str = "GNU make 4.3 is neither on PATH nor at /usr/bin/make. Debian 12 has it as the \
@@ -67,23 +68,12 @@ pub(crate) fn python_clients(context: &Context) -> Result<Python> {
 
 /// The root of a Debian 13, with its gcc 14 and make 4.4.1: the first gcc that joins a named pipe. Made as root.
 pub(crate) fn trixie(context: &Context) -> Result<PathBuf> {
-    let root = dir().join("trixie");
     let gcc = |root: &Path| -> Result<()> {
         let said = cmd!(context.sh, "chroot {root} gcc -dumpversion").quiet().read()?;
         ensure!(said.trim() == "14", "{} has gcc {said}", root.display());
         Ok(())
     };
-    if !root.is_dir() || gcc(&root).is_err() {
-        if !root::is_installed(context, "debootstrap") {
-            root::install(context, &["debootstrap"], "testing with gcc 14")?;
-        }
-        ensure!(cmd!(context.sh, "id -u").quiet().read()? == "0", "gcc 14 comes by debootstrap, which needs root");
-        install_folder("trixie", |folder| {
-            let make = cmd!(context.sh, "debootstrap --variant=minbase --include=gcc,libc6-dev,make trixie {folder}");
-            make.ignore_stdout().run()?;
-            gcc(folder)
-        })?;
-    }
+    let root = debian::system(context, "trixie", "trixie", &["gcc", "libc6-dev", "make"], gcc)?;
     println!("gcc 14: {}", root.display());
     Ok(root)
 }
@@ -134,6 +124,16 @@ fn from_pypi(context: &Context, program: &Program, requirement: &str) -> Result<
     })
 }
 
+/// A Python package that runs something for us, and the folder that PYTHONPATH has to name for it.
+pub(crate) fn python_package(context: &Context, name: &str, requirement: &str) -> Result<Python> {
+    let program = python_with_pip(context)?;
+    let packages = dir().join(name);
+    if !packages.is_dir() {
+        install_folder(name, |folder| pip_install(context, program, folder, &[requirement]))?;
+    }
+    Ok(Python { program, packages })
+}
+
 fn pip_install(context: &Context, python: &str, folder: &Path, requirements: &[&str]) -> Result<()> {
     // `--target` is exempt from the rule that the distribution's own folders are not pip's (PEP 668).
     let install = cmd!(context.sh, "{python} -m pip install --quiet --disable-pip-version-check --target {folder}");
@@ -157,7 +157,7 @@ pub(crate) fn python_with_pip(context: &Context) -> Result<&'static str> {
 
 /// Fills a folder beside the final one and then renames it, so that what stands at its place is whole, whoever is
 /// stopped halfway. `fill` also checks what it brought.
-fn install_folder(name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+pub(crate) fn install_folder(name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let last = dir().join(name);
     let new = dir().join(format!(".{name}-{}", std::process::id()));
     fs::create_dir_all(&new).with_context(|| new.display().to_string())?;

@@ -48,6 +48,11 @@ impl Context {
         Ok(dir)
     }
 
+    /// Where the workspace's own builds go.
+    pub(crate) fn target(&self) -> &Path {
+        self.scratch.parent().expect("scratch is a folder in it")
+    }
+
     /// `cargo ARGS...`, stopped after `minutes`.
     pub(crate) fn cargo(&self, minutes: u32, args: &[&str]) -> Cmd<'_> {
         self.bounded(minutes, "cargo").args(args)

@@ -12,10 +12,13 @@ mod bench;
 mod clients;
 mod context;
 mod coverage;
+mod debian;
 mod downstreams;
 mod each;
 mod fuzz;
 mod mixed;
+mod msrv;
+mod package;
 mod pool;
 mod pool_clients;
 mod real_builds;
@@ -23,6 +26,7 @@ mod root;
 mod sanitize;
 mod simulate;
 mod soak;
+mod startup;
 mod targets;
 mod test;
 mod upstream;
@@ -64,9 +68,13 @@ enum Chore {
         #[arg(long)]
         all: bool,
     },
-    /// Type-check the library for Windows, macOS, FreeBSD and wasm.
+    /// Type-check the library and the command for other platforms, and run there what can be run here.
     #[command(visible_alias = "check-windows")]
     CheckTargets,
+    /// Compile each package with the very version of Rust that it claims to be content with.
+    Msrv,
+    /// Make the Debian package; install, run and purge it in clean systems, and start its unit. Needs root.
+    Package(package::Options),
     /// Fuzz the parsers, a minute each.
     Fuzz,
     /// Run the stress tests under ThreadSanitizer.
@@ -83,6 +91,8 @@ enum Chore {
     Simulate,
     /// Measure the tracked pool with real clients: fairness, cost, recovery.
     Pool(pool::Options),
+    /// Measure how much later a command starts under `jobserver run`.
+    Startup(startup::Options),
     /// Send signals to real clients of one pool at random moments; fail if the pool loses anything or a build hangs.
     Soak(soak::Options),
     /// Measure `jobserver each` beside `xargs -P` and GNU parallel.
@@ -116,6 +126,8 @@ fn run(args: Args) -> anyhow::Result<()> {
         Chore::Downstreams { all: false } => downstreams::run(&context),
         Chore::Downstreams { all: true } => downstreams::run(&context).and_then(|()| real_builds::run(&context)),
         Chore::CheckTargets => targets::run(&context),
+        Chore::Msrv => msrv::run(&context),
+        Chore::Package(options) => package::run(&context, &options),
         Chore::Fuzz => fuzz::run(&context),
         Chore::Sanitize => sanitize::run(&context),
         Chore::Valgrind => valgrind::run(&context),
@@ -124,6 +136,7 @@ fn run(args: Args) -> anyhow::Result<()> {
         Chore::Mixed => mixed::run(&context),
         Chore::Simulate => simulate::run(&context),
         Chore::Pool(options) => pool::run(&context, &options),
+        Chore::Startup(options) => startup::run(&context, &options),
         Chore::Soak(options) => soak::run(&context, &options),
         Chore::Each(options) => each::run(&context, &options),
         Chore::PoolClients { all } => pool_clients::run(&context, all),

@@ -8,8 +8,8 @@ use anyhow::{ensure, Context as _, Result};
 
 use crate::context::Context;
 use crate::{
-    api, clients, downstreams, fuzz, mixed, pool_clients, real_builds, root, sanitize, simulate, soak, targets,
-    upstream_tests, valgrind, windows,
+    api, clients, downstreams, fuzz, mixed, msrv, package, pool_clients, real_builds, root, sanitize, simulate, soak,
+    targets, upstream_tests, valgrind, windows,
 };
 
 /// A system that is not this one.
@@ -53,6 +53,12 @@ pub(crate) fn run(context: &Context, all: bool) -> Result<()> {
         steps.step("downstreams: zstd-sys, libgit2-sys, cargo", || real_builds::run(context))?;
         steps.step("other targets", || targets::run(context))?;
         steps.step("Windows, under wine", || windows::run(context))?;
+        steps.step("the Rust versions that are claimed", || msrv::run(context))?;
+        steps.step("the packages as they would be published", || {
+            // With the files as they are: a check comes before the commit.
+            Ok(context.cargo(20, &["publish", "--workspace", "--dry-run", "--allow-dirty", "--quiet"]).run()?)
+        })?;
+        steps.step("the Debian package", || package::run(context, &package::Options::default()))?;
         steps.step("the pool's policy, simulated", || simulate::run(context))?;
         steps.step("fuzzing", || fuzz::run(context))?;
         steps.step("examples under valgrind", || valgrind::run(context))?;

@@ -100,7 +100,7 @@ fn main() -> ExitCode {
             }
             #[cfg(not(any(target_os = "linux", windows)))]
             cli::Action::Serve(_) | cli::Action::Status(_) | cli::Action::Top(_) | cli::Action::Set(_) => {
-                report::say("pools are served on Linux only so far: `jobserver run` makes one for its command");
+                report::say("a served pool needs Linux (FUSE, inotify, pidfds): `jobserver run` makes one of its own");
                 exit::OURS
             }
             #[cfg(not(any(unix, windows)))]

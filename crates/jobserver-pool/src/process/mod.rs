@@ -202,6 +202,10 @@ fn open_files(pid: u32, files: &Named<'_>) -> io::Result<Vec<(usize, Opened)>> {
 /// No descriptor is left to look with: then nothing is known.
 pub fn holders(files: &[(&str, u64)]) -> io::Result<Vec<Option<u32>>> {
     let mut found = vec![None; files.len()];
+    // A build that left nothing behind: as long as there are other processes, this would take longer than all its rest.
+    if files.is_empty() {
+        return Ok(found);
+    }
     let (files, own) = (named(files), std::process::id());
     for entry in fs::read_dir("/proc")? {
         let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
