@@ -220,19 +220,13 @@ fn shared(context: &Context, name: &str, package: &Path) -> Result<PathBuf> {
     Ok(shared)
 }
 
-/// All files, but what the package manager itself keeps, logs and caches.
+/// All files, but what the package manager keeps for itself, logs, caches, and the copies that the tools for accounts make
+/// before each change.
 fn files(system: &Path) -> Result<BTreeSet<String>> {
-    let own = [
-        "./var/lib/dpkg",
-        "./var/lib/apt",
-        "./var/cache",
-        "./var/log",
-        "./tmp",
-        "./proc",
-        "./shared",
-        "./etc/ld.so.cache",
-    ];
-    let prune: Vec<String> = own.iter().flat_map(|path| ["-path", path, "-prune", "-o"]).map(str::to_string).collect();
+    let kept = ["var/lib/dpkg", "var/lib/apt", "var/cache", "var/log", "tmp", "proc", "shared", "etc/ld.so.cache"];
+    let copies = ["etc/group-", "etc/gshadow-", "etc/passwd-", "etc/shadow-"];
+    let own = kept.iter().chain(&copies).map(|path| format!("./{path}"));
+    let prune: Vec<String> = own.flat_map(|path| ["-path", &path, "-prune", "-o"].map(str::to_string)).collect();
     let find = Command::new("find").arg(".").args(prune).arg("-print").current_dir(system).output()?;
     ensure!(find.status.success(), "find: {}", String::from_utf8_lossy(&find.stderr));
     Ok(String::from_utf8_lossy(&find.stdout).lines().map(str::to_string).collect())
