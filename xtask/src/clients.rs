@@ -124,16 +124,6 @@ fn from_pypi(context: &Context, program: &Program, requirement: &str) -> Result<
     })
 }
 
-/// A Python package that runs something for us, and the folder that PYTHONPATH has to name for it.
-pub(crate) fn python_package(context: &Context, name: &str, requirement: &str) -> Result<Python> {
-    let program = python_with_pip(context)?;
-    let packages = dir().join(name);
-    if !packages.is_dir() {
-        install_folder(name, |folder| pip_install(context, program, folder, &[requirement]))?;
-    }
-    Ok(Python { program, packages })
-}
-
 fn pip_install(context: &Context, python: &str, folder: &Path, requirements: &[&str]) -> Result<()> {
     // `--target` is exempt from the rule that the distribution's own folders are not pip's (PEP 668).
     let install = cmd!(context.sh, "{python} -m pip install --quiet --disable-pip-version-check --target {folder}");

@@ -68,7 +68,7 @@ enum Chore {
         #[arg(long)]
         all: bool,
     },
-    /// Type-check the library and the command for other platforms, and run there what can be run here.
+    /// Type-check the library and the command for other platforms.
     #[command(visible_alias = "check-windows")]
     CheckTargets,
     /// Compile each package with the very version of Rust that it claims to be content with.
