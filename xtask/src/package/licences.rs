@@ -70,3 +70,17 @@ fn own_texts(folder: &Path) -> Result<Vec<String>> {
     }
     Ok(texts)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_linked_is_named_with_its_licence_and_what_is_ours_is_not() {
+        let text = of_what_is_linked(&Context::new(None).unwrap()).unwrap();
+        let named = |package: &str| text.lines().any(|line| line.starts_with(package));
+        assert!(named("clap ") && named("serde_json ") && named("ratatui "), "{text}");
+        assert!(!named("jobserver") && !named("clap_derive "), "{text}");
+        assert!(text.contains("Permission is hereby granted"), "{text}");
+    }
+}
