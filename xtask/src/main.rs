@@ -68,7 +68,7 @@ enum Chore {
         #[arg(long)]
         all: bool,
     },
-    /// Type-check the library and the command for other platforms.
+    /// Type-check the library for other platforms.
     #[command(visible_alias = "check-windows")]
     CheckTargets,
     /// Compile each package with the very version of Rust that it claims to be content with.
