@@ -53,10 +53,10 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<()> {
 
 /// Builds all that goes into the package, and the package.
 fn make(context: &Context) -> Result<PathBuf> {
-    context.cargo(20, &["build", "--release", "--locked", "-p", "jobserver-cli"]).run()?;
-    let release = context.target().join("release");
-    let command = release.join("jobserver");
-    let assets = release.join("assets");
+    context.cargo(20, &["build", "--profile", "dist", "--locked", "-p", "jobserver-cli"]).run()?;
+    let built = context.target().join("dist");
+    let command = built.join("jobserver");
+    let assets = built.join("assets");
     if assets.exists() {
         fs::remove_dir_all(&assets)?;
     }
@@ -83,7 +83,7 @@ fn make(context: &Context) -> Result<PathBuf> {
         let install = ["install", "--quiet", "--locked", "--force", "cargo-deb", "--version", CARGO_DEB, "--root"];
         context.cargo(30, &install).arg(context.root.join("target/tools")).run()?;
     }
-    let said = cmd!(context.sh, "{tool} -p jobserver-cli --no-build --no-strip").read()?;
+    let said = cmd!(context.sh, "{tool} -p jobserver-cli --profile dist --no-build --no-strip").read()?;
     let package = PathBuf::from(said.lines().last().unwrap_or_default());
     let bytes = fs::metadata(&package).with_context(|| package.display().to_string())?.len();
     let binary = fs::metadata(&command)?.len();
