@@ -44,8 +44,8 @@ impl Cargo<'_> {
         let job = self.sandbox.script(
             "job",
             &format!(
-                "#!/bin/sh\nwhich=second; [ $(ls began | wc -l) -gt {SLOTS} ] || which=first\n\
-                 while ! [ -e $which ]; do sleep 0.02; done\n"
+                "#!/bin/sh\nwhich=second; [ $(ls began | wc -l) -gt {SLOTS} ] || which=first; tries=0\n\
+                 while ! [ -e $which ]; do tries=$((tries + 1)); [ $tries -lt 1200 ] || exit 1; sleep 0.05; done\n"
             ),
         );
         let wrapper = self.sandbox.script(
@@ -92,7 +92,10 @@ impl Cargo<'_> {
 
 fn second(sandbox: &Sandbox, served: &Served) -> Child {
     let (second, go) = (sandbox.path("second"), sandbox.path("go"));
-    let script = format!("while ! [ -e {} ]; do sleep 0.02; done; : >{}", text(&go), text(&second));
+    let (go, second) = (text(&go), text(&second));
+    let script = format!(
+        "tries=0; while ! [ -e {go} ]; do tries=$((tries + 1)); [ $tries -lt 1200 ] || exit 1; sleep 0.05; done; : >{second}"
+    );
     start(served.run(&["--name", "second", "--style", "tracked", "--", "sh", "-c", &script]))
 }
 
