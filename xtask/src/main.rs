@@ -29,6 +29,7 @@ mod soak;
 mod startup;
 mod targets;
 mod test;
+mod timeline;
 mod upstream;
 mod upstream_tests;
 mod valgrind;
@@ -97,6 +98,8 @@ enum Chore {
     Soak(soak::Options),
     /// Measure `jobserver each` beside `xargs -P` and GNU parallel.
     Each(each::Options),
+    /// Build with `--timeline` and compare what a browser shows with the recorded events.
+    Timeline(timeline::Options),
     /// Run every real client in one served pool, alone and in pairs.
     PoolClients {
         /// All pairs; and gcc 14's `-flto=jobserver`, in a Debian 13 of its own, which needs root.
@@ -139,6 +142,7 @@ fn run(args: Args) -> anyhow::Result<()> {
         Chore::Startup(options) => startup::run(&context, &options),
         Chore::Soak(options) => soak::run(&context, &options),
         Chore::Each(options) => each::run(&context, &options),
+        Chore::Timeline(options) => timeline::run(&context, &options),
         Chore::PoolClients { all } => pool_clients::run(&context, all),
     }
 }

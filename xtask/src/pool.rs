@@ -5,7 +5,7 @@
 //! compared runs in turns, so that a machine that slows down does so for all. A missed target is printed, and fails
 //! only with `--check`: on a busy machine the numbers say little, so that no test depends on them.
 
-mod builds;
+pub(crate) mod builds;
 mod cost;
 mod fairness;
 mod idle;
@@ -15,6 +15,7 @@ mod real;
 mod recovery;
 pub(crate) mod row;
 pub(crate) mod stage;
+mod timeline;
 
 use std::fs;
 use std::path::PathBuf;
@@ -59,6 +60,8 @@ enum Part {
     Many,
     /// Real builds under `run`, and without: needs Debian's archives.
     Real,
+    /// A build that is recorded, and one that is not.
+    Timeline,
     /// From the death of a holder to the next one's token.
     Recovery,
 }
@@ -71,9 +74,10 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<()> {
     let start = Instant::now();
     let mut rows = Vec::new();
     type Measure = fn(&Stage, bool) -> Result<Vec<Row>>;
-    let parts: [(Part, &str, Measure); 6] = [
+    let parts: [(Part, &str, Measure); 7] = [
         (Part::Recovery, "recovery: SIGKILL of a holder, until another client has its token", recovery::measure),
         (Part::Cost, "cost: -j4, as a ratio to make's own jobserver, interleaved", cost::measure),
+        (Part::Timeline, "timeline: -j4, as a ratio to run without a recording, interleaved", timeline::measure),
         (Part::Many, "many: thousands of clients that open the path and do nothing", many::measure),
         (Part::Real, "real: -j4, as a ratio to make's own jobserver, interleaved", real::measure),
         (Part::Fairness, "fairness: six slots; jobs finished while all ran", fairness::measure),

@@ -9,7 +9,7 @@ use anyhow::{ensure, Context as _, Result};
 use crate::context::Context;
 use crate::{
     api, clients, downstreams, fuzz, mixed, msrv, package, pool_clients, real_builds, root, sanitize, simulate, soak,
-    targets, upstream_tests, valgrind, windows,
+    targets, timeline, upstream_tests, valgrind, windows,
 };
 
 /// A system that is not this one.
@@ -47,6 +47,7 @@ pub(crate) fn run(context: &Context, all: bool) -> Result<()> {
     steps.step("public API", || api::run(context))?;
     steps.step("downstream: cc under make", || downstreams::run(context))?;
     steps.step("the mixed example", || mixed::run(context))?;
+    steps.step("the timeline in a browser", || timeline::run(context, &timeline::Options::default()))?;
     steps.step("every client in one served pool", || pool_clients::run(context, all))?;
     steps.step("signals at random, two minutes", || soak::run(context, &soak::Options::minutes(2)))?;
     if all {

@@ -20,6 +20,7 @@ use rustix::process::geteuid;
 use crate::report::{say, Account};
 use crate::serving;
 use crate::style::{self, Style};
+use crate::timeline::Source;
 use crate::words::Words;
 
 pub(crate) struct Leased {
@@ -114,6 +115,11 @@ impl Leased {
         command.env("CARGO_MAKEFLAGS", none.with_jobserver(&auth, self.jobs).map_err(invalid)?);
         command.env_remove("MFLAGS");
         Ok(())
+    }
+
+    /// Where it can be seen how many slots are in use.
+    pub(crate) fn source(&self) -> Source {
+        directory_of(&self.path).map_or(Source::Unknown, |pool| Source::told(pool, &self.path, self.jobs))
     }
 
     /// A client of the lease for this process: what it takes goes back when this process ends, however it does, if

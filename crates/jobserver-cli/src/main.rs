@@ -56,6 +56,11 @@ mod style;
 #[allow(unsafe_code)]
 mod sys;
 #[cfg(target_os = "linux")]
+mod timeline;
+#[cfg(all(any(unix, windows), not(target_os = "linux")))]
+#[path = "timeline_elsewhere.rs"]
+mod timeline;
+#[cfg(target_os = "linux")]
 mod top;
 #[cfg(windows)]
 mod windows;

@@ -13,6 +13,7 @@ use crate::nested::Nested;
 use crate::plan::Plan;
 use crate::report::{say, Account};
 use crate::style::{self, Style};
+use crate::timeline::Source;
 use crate::words::Words;
 
 pub(crate) enum Pool {
@@ -73,6 +74,17 @@ impl Pool {
     pub(crate) fn started(&mut self, pid: u32) {
         if let Pool::Leased(leased) = self {
             leased.started(pid);
+        }
+    }
+
+    /// Where it can be seen how many slots are in use.
+    pub(crate) fn source(&self) -> Source {
+        match self {
+            #[cfg(target_os = "linux")]
+            Pool::Own(server) => Source::Counted { client: server.client(), slots: server.slots() as u32 },
+            #[cfg(target_os = "linux")]
+            Pool::Leased(leased) => leased.source(),
+            _ => Source::Unknown,
         }
     }
 

@@ -11,10 +11,18 @@ use crate::plan::{self, Plan, Wish};
 use crate::pool::Pool;
 use crate::report::say;
 use crate::signals::Signals;
+use crate::timeline::Timeline;
 use crate::words::Words;
 use crate::{cli, command_line, exit, spawn};
 
 pub(crate) fn run(args: &cli::Run) -> exit::Code {
+    let mut timeline = match Timeline::prepare(args) {
+        Ok(timeline) => timeline,
+        Err(why) => {
+            say(why);
+            return exit::OURS;
+        }
+    };
     let plan = plan::make(&Wish::of(args));
     let jobs_alone = plan.jobs_alone();
     let mut signals = match Signals::listen() {
@@ -22,14 +30,24 @@ pub(crate) fn run(args: &cli::Run) -> exit::Code {
         Err(error) => return become_command(args, jobs_alone, &error),
     };
     let bond = Bond::tie();
-    let Some((pool, started)) = start(args, plan, jobs_alone, &mut signals) else {
+    let Some((pool, started)) = start(args, plan, jobs_alone, &mut signals, timeline.as_mut()) else {
         return exit::of_signal(signals.first());
     };
     let status = match started {
-        Ok(mut child) => signals.supervise(&mut child).map(exit::of_command).unwrap_or_else(|error| {
-            say(format_args!("the command can't be waited for: {error}"));
-            exit::OURS
-        }),
+        Ok(mut child) => {
+            let ended = signals.supervise(&mut child);
+            let status = ended.as_ref().map_or_else(
+                |error| {
+                    say(format_args!("the command can't be waited for: {error}"));
+                    exit::OURS
+                },
+                |status| exit::of_command(*status),
+            );
+            if let Some(timeline) = timeline {
+                timeline.finish(ended);
+            }
+            status
+        }
         Err(error) => spawn::failed(&args.command[0], &error),
     };
     bond.wait_for_the_rest(|| pool.is_whole());
@@ -40,7 +58,13 @@ pub(crate) fn run(args: &cli::Run) -> exit::Code {
 }
 
 /// `None`: somebody wants to end it while it waits for its first slot.
-fn start(args: &cli::Run, plan: Plan, jobs_alone: usize, signals: &mut Signals) -> Option<(Pool, io::Result<Child>)> {
+fn start(
+    args: &cli::Run,
+    plan: Plan,
+    jobs_alone: usize,
+    signals: &mut Signals,
+    mut timeline: Option<&mut Timeline>,
+) -> Option<(Pool, io::Result<Child>)> {
     let mut command = spawn::command(&args.command);
     let words = Words::of(args);
     let mut pool = Pool::open(plan, &words, &mut command, || signals.want_end())?;
@@ -52,6 +76,9 @@ fn start(args: &cli::Run, plan: Plan, jobs_alone: usize, signals: &mut Signals) 
             ));
         }
     }
+    if let Some(timeline) = &mut timeline {
+        timeline.begin();
+    }
     let mut started = spawn::start(command, &args.command, |shell| pool.join(shell));
     if let Some(error) = started.as_ref().err().filter(|error| pool.exists() && spawn::lacks_descriptors(error)) {
         // The pool has taken those that the start needs.
@@ -62,6 +89,9 @@ fn start(args: &cli::Run, plan: Plan, jobs_alone: usize, signals: &mut Signals) 
     }
     if let Ok(child) = &started {
         pool.started(child.id());
+        if let Some(timeline) = timeline {
+            timeline.started(child.id(), pool.source());
+        }
     }
     Some((pool, started))
 }

@@ -18,6 +18,8 @@ pub mod ledger;
 #[cfg(target_os = "linux")]
 pub mod loan;
 #[cfg(target_os = "linux")]
+pub mod moves;
+#[cfg(target_os = "linux")]
 pub mod process;
 pub mod scheduler;
 #[cfg(target_os = "linux")]

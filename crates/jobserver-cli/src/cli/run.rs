@@ -50,6 +50,14 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) now: bool,
 
+    /// Write a page to FILE that shows what ran when and how the slots were used: one file, for a browser
+    #[arg(long, value_name = "FILE")]
+    pub(crate) timeline: Option<PathBuf>,
+
+    /// Write the same to FILE as trace events, for Perfetto (ui.perfetto.dev)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+
     /// The command and its arguments. Leave out its own -jN: with one, make and ninja go their own way
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
@@ -74,6 +82,7 @@ const EXAMPLES_AND_STATUSES: &str = "\
 Examples:
   jobserver run -j4 -- make all
   jobserver run -- sh -c 'make -C lib && cargo build'
+  jobserver run --timeline build.html -- make
 
 Exit status:
   that of the command

@@ -33,4 +33,6 @@ mod starts;
 mod status;
 mod surroundings;
 #[cfg(target_os = "linux")]
+mod timeline;
+#[cfg(target_os = "linux")]
 mod users;

@@ -5,12 +5,14 @@
 //! and the connection goes on. `docs/control.md` is the published description.
 
 mod line;
+mod moved;
 
 use serde::{Deserialize, Serialize};
 
 use crate::endpoint::Kind;
 
 pub use line::{Line, Lines, MOST};
+pub use moved::{Holding, Moved};
 
 /// The version of the protocol: raised when an old peer would misunderstand a new one.
 pub const VERSION: u32 = 1;
@@ -61,6 +63,12 @@ pub enum Request {
     /// The process that speaks has taken a token, and that is the slot which it had lent: [`Reply::Done`], or an error, and
     /// then it has to return the token and to close the connection.
     Regain,
+    /// From now on this connection hears what moves in a lease of its own user: [`Reply::Watching`], then
+    /// [`Reply::Moved`] with how it stands and at each change; or an error.
+    Watch {
+        /// What its clients open.
+        path: String,
+    },
     /// How the pool stands: [`Reply::Status`].
     Status,
     /// Another width, of the pool or of leases: [`Reply::Done`], or an error and nothing is changed.
@@ -162,6 +170,13 @@ pub enum Reply {
         /// Its number.
         endpoint: u64,
     },
+    /// The lease is watched.
+    Watching {
+        /// How clients are told apart: `tracked`, or `fifo` if they are not.
+        style: String,
+    },
+    /// What has moved in the lease that is watched.
+    Moved(Moved),
     /// The answer to [`Request::Status`].
     Status(Box<Status>),
     /// It was done.

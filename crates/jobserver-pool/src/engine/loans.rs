@@ -7,8 +7,7 @@ impl Engine {
     /// One slot of the lease with that path, of which a process of user `uid` does without its own. None: no such lease of
     /// that user, or it holds none.
     pub fn lend(&mut self, path: &str, uid: u32) -> Option<LeaseId> {
-        let is_it = |lease: &super::Lease| lease.path.as_os_str() == path && (uid == 0 || lease.owner.uid == uid);
-        let id = self.leases.iter().find_map(|(&id, lease)| is_it(lease).then_some(id))?;
+        let id = self.lease_at(path, uid)?;
         self.scheduler.lend(self.now(), id).then_some(id)
     }
 

@@ -12,6 +12,7 @@ mod loans;
 mod look;
 mod rest;
 mod starts;
+mod watched;
 mod width;
 
 use std::collections::{HashMap, VecDeque};
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::admission::Shortage;
+use crate::control::Moved;
 use crate::endpoint::{self, Endpoints, Event, Style};
 use crate::ledger::{EndpointId, LeaseId, Ledger, Stage, Terms};
 use crate::scheduler::{Action, Nanos, Scheduler};
@@ -28,6 +30,7 @@ use client::Client;
 use journal::{Found, Journal};
 use rest::Rest;
 use starts::Starts;
+use watched::Watched;
 
 /// What whoever speaks for a lease has to hear.
 #[derive(Debug)]
@@ -53,6 +56,13 @@ pub enum Notice {
         lease: LeaseId,
         /// The number that was given when it opened.
         endpoint: u64,
+    },
+    /// What was asked for by [`Engine::watch`].
+    Moved {
+        /// Whose.
+        lease: LeaseId,
+        /// How it stands.
+        moved: Moved,
     },
     /// Something works less well than it was asked to: to be said once.
     Trouble(String),
@@ -82,6 +92,7 @@ pub struct Engine {
     /// Clients by their processes.
     by_pid: HashMap<(endpoint::LeaseId, u32), EndpointId>,
     notices: VecDeque<Notice>,
+    watched: HashMap<LeaseId, Watched>,
     /// Clients that took an offer while it was withdrawn.
     quicker: Vec<EndpointId>,
     /// When endpoints that outlive their lease are looked at next: no event tells when nobody has them open any more.
@@ -153,6 +164,7 @@ impl Engine {
             numbers: HashMap::new(),
             by_pid: HashMap::new(),
             notices: VecDeque::new(),
+            watched: HashMap::new(),
             quicker: Vec::new(),
             sweep: None,
             sweep_after: SWEEP.0,
@@ -297,6 +309,7 @@ impl Engine {
             }
         }
         let asked = self.ask_first();
+        self.note_moves();
         self.write_journal();
         debug_assert!(self.ledger().balanced());
         result.and(asked).and(self.listen())

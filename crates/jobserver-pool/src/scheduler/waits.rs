@@ -1,6 +1,7 @@
 //! How long clients waited, for those who look at the pool; nothing is decided by it.
 
 use super::policy::WAITS;
+use super::Share;
 use super::{Nanos, Scheduler};
 use crate::ledger::{EndpointId, LeaseId, Stage};
 use crate::scheduler::station::Class;
@@ -40,20 +41,25 @@ impl Scheduler {
     /// look at each of these.
     pub fn waiting(&self) -> usize {
         let leases: usize = self.places.users.values().map(|user| user.line.len()).sum();
+        leases + self.shares.iter().map(|(lease, share)| self.keen(lease, share)).sum::<usize>()
+    }
+
+    /// The clients among them that are of this lease.
+    pub fn waiting_of(&self, lease: LeaseId) -> u32 {
+        self.shares.get(lease).map_or(0, |share| self.keen(lease, share)) as u32
+    }
+
+    fn keen(&self, lease: LeaseId, share: &Share) -> usize {
+        if self.ledger.lease(lease).is_some_and(|account| account.jobs() >= account.terms().cap) {
+            return 0;
+        }
         let keen = |turn: &super::index::Turn| {
             self.stations.get(turn.2).is_some_and(|station| match station.kind {
                 super::Kind::Paused => true,
                 kind => kind == super::Kind::Waiting && station.proven,
             })
         };
-        let is_capped =
-            |lease: LeaseId| self.ledger.lease(lease).is_some_and(|account| account.jobs() >= account.terms().cap);
-        let clients = self
-            .shares
-            .iter()
-            .filter(|(lease, _)| !is_capped(*lease))
-            .map(|(_, share)| share.hungry[Class::Keen as usize].iter().filter(|turn| keen(turn)).count());
-        leases + clients.sum::<usize>()
+        share.hungry[Class::Keen as usize].iter().filter(|turn| keen(turn)).count()
     }
 
     pub(super) fn note_wait(&mut self, endpoint: EndpointId, waited: Option<Nanos>) {

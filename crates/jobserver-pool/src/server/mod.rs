@@ -9,6 +9,7 @@ mod local;
 mod peer;
 mod pressure;
 mod set;
+mod watchers;
 
 use std::collections::HashMap;
 use std::fs::{self, File, Permissions};
@@ -185,6 +186,10 @@ impl Server {
                     (lease, Reply::Endpoint { endpoint, pid, kind: Some(kind) }, descriptors)
                 }
                 Notice::Closed { lease, endpoint } => (lease, Reply::Closed { endpoint }, Vec::new()),
+                Notice::Moved { lease, moved } => {
+                    self.tell_watchers(lease, moved);
+                    continue;
+                }
                 Notice::Trouble(text) => {
                     (self.tell)(&text);
                     continue;

@@ -43,6 +43,8 @@ pub(super) struct Peer {
     pub(super) command: Option<Process>,
     /// The lease of which it does without a slot.
     lent: Option<LeaseId>,
+    /// The lease of which it hears what moves.
+    pub(super) watches: Option<LeaseId>,
 }
 
 impl Server {
@@ -95,7 +97,8 @@ impl Server {
         let id = self.next_peer;
         self.next_peer += 2;
         self.watch_peer(id, lines.fd())?;
-        self.peers.insert(id, Peer { lines: Some(lines), pid, uid, lease: None, command: None, lent: None });
+        self.peers
+            .insert(id, Peer { lines: Some(lines), pid, uid, lease: None, command: None, lent: None, watches: None });
         Ok(())
     }
 
@@ -167,6 +170,7 @@ impl Server {
             }
             Request::Lend { path } => Some(self.lend(id, &path)),
             Request::Regain => Some(self.regain(id)),
+            Request::Watch { path } => Some(self.watch(id, &path)),
             Request::Status => {
                 let asks = self.peers.get(&id)?.uid;
                 let all = self.is_master(asks);
@@ -343,6 +347,9 @@ impl Server {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         if let Some(lease) = peer.lent.take() {
             self.engine.end_loan(lease);
+        }
+        if let Some(lease) = peer.watches.take() {
+            self.engine.unwatch(lease);
         }
         if let Some(lines) = peer.lines.take() {
             let _ = epoll::delete(&self.epoll, lines.fd());

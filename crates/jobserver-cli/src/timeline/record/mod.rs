@@ -1,0 +1,151 @@
+//! The recorder: a thread that listens while the command runs, and keeps all in memory until it has ended.
+//!
+//! It may cost the build nothing that could be felt: it wakes 50 times a second at the most, and more rarely where a look
+//! costs more, so that it computes for a hundredth of the time; what the kernel and the pool have to say waits for it in
+//! their rings and sockets.
+
+mod kernel;
+mod procfs;
+mod slots;
+#[allow(unsafe_code)]
+mod sys;
+mod tree;
+
+use std::collections::HashSet;
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::thread::{Builder, JoinHandle};
+
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
+
+use super::event::{Commands, Event, Nanos, Recording, Slots, What};
+pub(crate) use kernel::Kernel;
+pub(crate) use procfs::now;
+pub(crate) use slots::Source;
+use tree::Tree;
+
+/// Between two looks, at the least: what lives longer has its command line on the page.
+const LEAST: Nanos = 20_000_000;
+/// And at the most.
+const MOST: Nanos = 1_000_000_000;
+/// One part of so many of the time is spent on looks, at the most.
+const PART: Nanos = 100;
+/// Processes whose command lines are read at one look, at the most: each costs 10 us.
+const ASKED_MOST: usize = 64;
+
+/// A recording under way.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    stop: UnixStream,
+    thread: JoinHandle<Recording>,
+}
+
+enum Ear {
+    Kernel(Kernel, Names),
+    Tree(Tree),
+}
+
+impl Recorder {
+    /// Records the command that runs as `root` since `begin`. Without `kernel` its processes are looked at.
+    ///
+    /// # Errors
+    ///
+    /// No thread, or no descriptors, can be had.
+    pub(crate) fn start(begin: Nanos, root: u32, kernel: Option<Kernel>, mut source: Source) -> io::Result<Recorder> {
+        let (stop, stopped) = UnixStream::pair()?;
+        let mut ear = match kernel {
+            Some(kernel) => Ear::Kernel(kernel, Names::default()),
+            None => Ear::Tree(Tree::new(root, std::process::id())),
+        };
+        let body = move || {
+            let mut recording = Recording {
+                begin,
+                end: begin,
+                root,
+                events: Vec::new(),
+                stands: Vec::new(),
+                clients: Default::default(),
+                commands: Commands::Kernel,
+                slots: Slots::Unknown,
+                lost: 0,
+            };
+            let mut longest = 0;
+            let mut looked = now();
+            loop {
+                let spent = procfs::spent();
+                ear.listen(&mut recording.events);
+                source.look(&mut recording);
+                let cost = procfs::spent().saturating_sub(spent);
+                if !wait(&stopped, (cost * PART).clamp(LEAST, MOST)) {
+                    break;
+                }
+                longest = (now() - looked).max(longest);
+                looked = now();
+            }
+            recording.end = now();
+            ear.listen(&mut recording.events);
+            source.look(&mut recording);
+            recording.slots = source.kind();
+            match ear {
+                Ear::Kernel(kernel, _) => recording.lost = kernel.lost,
+                Ear::Tree(_) => recording.commands = Commands::Looks(longest.max(LEAST)),
+            }
+            recording
+        };
+        let thread = Builder::new().name("timeline".to_string()).spawn(body)?;
+        Ok(Recorder { stop, thread })
+    }
+
+    /// The command has ended. `None`: the recorder has failed.
+    pub(crate) fn finish(self) -> Option<Recording> {
+        drop(self.stop);
+        self.thread.join().ok()
+    }
+}
+
+/// Waits; false: it is over.
+fn wait(stop: &UnixStream, time: Nanos) -> bool {
+    let time = Timespec { tv_sec: (time / 1_000_000_000) as i64, tv_nsec: (time % 1_000_000_000) as _ };
+    let mut fds = [PollFd::new(stop, PollFlags::IN)];
+    // Interrupted: a look too early.
+    let _ = poll(&mut fds, Some(&time));
+    fds[0].revents().is_empty()
+}
+
+impl Ear {
+    fn listen(&mut self, events: &mut Vec<Event>) {
+        match self {
+            Ear::Kernel(kernel, names) => {
+                let old = events.len();
+                kernel.drain(events);
+                names.ask(&events[old..].to_vec(), events);
+            }
+            Ear::Tree(tree) => tree.look(now(), events),
+        }
+    }
+}
+
+/// Which processes run whose command lines are not known yet: the kernel tells the name of a program only.
+#[derive(Debug, Default)]
+struct Names {
+    unknown: HashSet<u32>,
+}
+
+impl Names {
+    fn ask(&mut self, new: &[Event], events: &mut Vec<Event>) {
+        let mut new: Vec<&Event> = new.iter().collect();
+        new.sort_by_key(|event| event.at);
+        for event in new {
+            match event.what {
+                What::Program(_) => drop(self.unknown.insert(event.pid)),
+                What::End => drop(self.unknown.remove(&event.pid)),
+                What::Start { .. } | What::Command(_) => {}
+            }
+        }
+        let asked: Vec<u32> = self.unknown.iter().take(ASKED_MOST).copied().collect();
+        for pid in asked {
+            self.unknown.remove(&pid);
+            events.extend(procfs::command(pid).map(|text| Event { at: now(), pid, what: What::Command(text) }));
+        }
+    }
+}
