@@ -31,16 +31,14 @@ const HOSTILE: &str = "</script><img src=x onerror=alert(1)>";
 pub(crate) fn run(context: &Context, options: &Options) -> Result<()> {
     let browser = Browser::find(context)?;
     let stage = Stage::new(context)?;
-    let builds = [
-        ("small", mixed(&stage)?, vec!["-s"], ""),
-        ("large", builds::trivial(&stage)?, vec!["-s"], ""),
-        ("looked", mixed(&stage)?, vec!["-s"], "looks"),
-        ("hostile", hostile(&stage)?, vec!["-s"], ""),
-    ];
-    for (name, dir, args, by) in builds {
+    type Make = fn(&Stage) -> Result<PathBuf>;
+    let builds: [(&str, Make, &str); 4] =
+        [("small", mixed, ""), ("large", builds::trivial, ""), ("looked", mixed, "looks"), ("hostile", hostile, "")];
+    for (name, make, by) in builds {
+        let dir = make(&stage)?;
         let (page, trace) = (stage.path(&format!("{name}.html")), stage.path(&format!("{name}.json")));
         let mut run = stage.jobserver(&["run", "-j4", "--no-pool", "--style", "tracked", "--timeline"]);
-        run.arg(&page).arg("--trace").arg(&trace).arg("--").arg(&stage.make).args(args);
+        run.arg(&page).arg("--trace").arg(&trace).arg("--").arg(&stage.make).arg("-s");
         let status = run.env("JOBSERVER_TIMELINE", by).env("NINJA", &stage.ninja).current_dir(&dir).status()?;
         ensure!(status.success(), "{name}: {status}");
         let counted = Counted::of(&serde_json::from_slice::<Value>(&fs::read(&trace)?)?)?;

@@ -110,6 +110,7 @@ impl Counted {
             ("none free, drawn", dom.drawn("full")?, self.full, rounded_slots),
             ("free", dom.fact("idle")?, self.idle, 1e-6),
             ("free, drawn", dom.drawn("idle")?, self.idle, rounded_slots),
+            ("free slots' time", dom.fact("unused")?, self.free, 1e-6),
             ("serial step", dom.fact("serial")?, self.serial, 1e-6),
         ];
         for (what, page, trace, tolerance) in pairs {
@@ -130,5 +131,49 @@ impl fmt::Display for Counted {
             self.width,
             self.seconds
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn trace() -> Value {
+        let job = |at: f64, length: f64| json!({ "ph": "X", "cat": "job", "name": "cc", "ts": at, "dur": length });
+        let slots = |at: f64, used: u32| json!({ "ph": "C", "name": "slots", "ts": at, "args": { "in use": used, "free": 2 - used } });
+        json!({
+            "otherData": { "seconds": 4.0, "width": 2 },
+            "traceEvents": [
+                { "ph": "X", "cat": "lane", "name": "make", "ts": 0.0, "dur": 4e6 },
+                job(0.0, 1e6), job(1e6, 3e6), job(1e6, 1e6), slots(0.0, 1), slots(1e6, 2), slots(2e6, 1),
+            ],
+        })
+    }
+
+    const PAGE: &str = "<html data-drawn-lanes=\"1\" data-drawn-jobs=\"3\" data-drawn-busy=\"5\" data-drawn-stands=\"3\" \
+        data-drawn-used=\"5\" data-drawn-free=\"3\" data-drawn-full=\"1\" data-drawn-idle=\"3\">\
+        data-key=\"seconds\" data-value=\"4.0\" data-key=\"jobs\" data-value=\"3\" data-key=\"most\" data-value=\"2\" \
+        data-key=\"width\" data-value=\"2\" data-key=\"average\" data-value=\"1.25\" data-key=\"full\" data-value=\"1\" \
+        data-key=\"idle\" data-value=\"3\" data-key=\"unused\" data-value=\"3\" data-key=\"serial\" data-value=\"2\"";
+
+    fn compare(page: &str) -> Result<()> {
+        Counted::of(&trace())?.compare(&Dom { text: page.to_string(), complaints: Vec::new() })
+    }
+
+    #[test]
+    fn a_page_that_says_what_the_events_say_passes() {
+        compare(PAGE).unwrap();
+    }
+
+    #[test]
+    fn each_number_that_differs_or_is_missing_is_an_error() {
+        for (number, _) in PAGE.match_indices("=\"") {
+            let is_name = PAGE[..number].ends_with("data-key");
+            let (before, after) = PAGE.split_at(number + 2);
+            let other = if is_name { "no-" } else { "9" };
+            assert!(compare(&format!("{before}{other}{after}")).is_err(), "{}", &after[..12.min(after.len())]);
+        }
     }
 }

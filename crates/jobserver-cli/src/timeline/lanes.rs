@@ -50,7 +50,7 @@ pub(crate) fn of(recording: &Recording, tasks: &[Task]) -> Vec<Lane> {
         let has_jobs = |least: usize| children[task].len() >= least;
         parent.is_none()
             || (TOOLS.contains(&name.as_str()) && has_jobs(1))
-            || (recording.clients.contains(&pid) && !SHELLS.contains(&name.as_str()) && has_jobs(2))
+            || (recording.clients.contains(&pid) && !is_shell(&tasks[task]) && has_jobs(2))
     };
     let lanes: BTreeSet<usize> = (0..tasks.len()).filter(|&task| is_lane(task)).collect();
     // All that have a lane below them.
@@ -83,13 +83,20 @@ fn children(tasks: &[Task]) -> Vec<Vec<usize>> {
 
 fn job(tasks: &[Task], children: &[Vec<usize>], task: usize, is_frame: bool) -> Job {
     let mut named = task;
-    while SHELLS.contains(&tasks[named].name.as_str()) {
+    while is_shell(&tasks[named]) {
         let longest = children[named].iter().max_by_key(|&&child| tasks[child].end - tasks[child].start);
         let Some(&longest) = longest else { break };
         named = longest;
     }
     let Task { pid, ref command, start, end, .. } = tasks[task];
     Job { pid, name: tasks[named].name.clone(), command: command.clone(), start, end, row: 0, is_frame }
+}
+
+/// A shell, or a script that one runs.
+fn is_shell(task: &Task) -> bool {
+    let first = task.command.split(' ').next().unwrap_or_default();
+    let interpreter = first.rsplit('/').next().unwrap_or_default();
+    SHELLS.iter().any(|&shell| task.name == shell || interpreter == shell)
 }
 
 /// Gives each job the first row that is free; how many there are.

@@ -152,9 +152,12 @@ fn a_shell_is_called_by_what_it_runs_and_a_wrapper_of_a_make_is_a_frame() {
     events.extend(process(12, 11, "cc1", (5, 40)));
     events.extend(process(13, 10, "sh", (0, 90)));
     events.extend(process(14, 13, "make", (1, 90)));
+    events.extend(process(16, 10, "wrap", (50, 60)));
+    events.push(event(51, 16, What::Command("/bin/sh ./wrap cc".to_string())));
+    events.extend(process(17, 16, "cc", (52, 60)));
     events.extend(process(15, 14, "ld", (2, 80)));
     let model = model::of(&recording(events));
     let seen: Vec<_> = jobs(&model).map(|(lane, job)| (lane.pid, job.name.as_str(), job.is_frame)).collect();
-    assert_eq!(seen, [(10, "cc1", false), (10, "make", true), (14, "ld", false)]);
-    assert_eq!((model.jobs, model.most), (2, 2));
+    assert_eq!(seen, [(10, "cc1", false), (10, "make", true), (10, "cc", false), (14, "ld", false)]);
+    assert_eq!((model.jobs, model.most), (3, 2));
 }

@@ -21,7 +21,7 @@ function axis({ ink, width, paint, x }, y, bottom) {
   ink.textAlign = "center";
   for (const at of found) {
     ink.fillStyle = paint("line");
-    ink.fillRect(Math.round(x(at)), y, 1, bottom - y);
+    ink.fillRect(Math.round(x(at)), y + 15, 1, Math.max(bottom - y - 15, 0));
     ink.fillStyle = paint("soft");
     const place = Math.min(Math.max(x(at), GUTTER), width - 24);
     ink.fillText(tickText(at, step), place, y + 8);

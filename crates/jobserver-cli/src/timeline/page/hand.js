@@ -108,6 +108,7 @@ const others = data.stands.some((stand) => stand[USED] + stand[FREE] < stand[WID
 legend("slots-legend", data.known ? [
   ["var(--used)", "in use"], ["var(--free)", "free"], ...(others ? [["var(--others)", "other builds'"]] : []),
   ["var(--full)", "no slot was free: the build waited, if it had more to do"], ["var(--idle)", "slots waited for the build"],
+  ...(data.serial ? [["var(--serial)", `longest serial step: ${data.serial[2]}`]] : []),
 ] : [["var(--used)", "jobs at once"]]);
 const rest = ranked.slice(HUES.length).reduce((sum, [, time]) => sum + time, 0);
 legend("names", [...ranked.slice(0, HUES.length).map(([name, time]) => [colour(name), `${name || "unknown"} ${duration(time)}`]),

@@ -64,13 +64,13 @@ fn facts(model: &Model) -> Vec<Fact> {
         facts.push(serial);
         return facts;
     }
-    let idle = format!("{}: {} of slots", part(usage.idle, model.length), time(usage.idle_slots));
     facts.extend([
         fact("width", "slots", model.width.to_string(), model.width.into()),
         fact("average", "slots in use, on average", format!("{:.2}", usage.average), usage.average),
         serial,
         share("full", "no slot was free", usage.full),
-        fact("idle", "slots lay free", idle, seconds(usage.idle)),
+        share("idle", "slots lay free", usage.idle),
+        fact("unused", "unused time of slots", time(usage.idle_slots), seconds(usage.idle_slots)),
     ]);
     if usage.waiting > 0 {
         facts.push(share("waiting", "clients seemed to wait", usage.waiting));
