@@ -170,6 +170,10 @@ mod tests {
     #[test]
     fn each_number_that_differs_or_is_missing_is_an_error() {
         for (number, _) in PAGE.match_indices("=\"") {
+            // It says only how exact the others are.
+            if PAGE[..number].ends_with("stands") {
+                continue;
+            }
             let is_name = PAGE[..number].ends_with("data-key");
             let (before, after) = PAGE.split_at(number + 2);
             let other = if is_name { "no-" } else { "9" };

@@ -30,7 +30,7 @@ fn read(sandbox: &Sandbox, name: &str) -> Value {
 }
 
 /// Six jobs that take a while.
-const SLEEPERS: &str = "all: 1 2 3 4 5 6\n%: ; @sleep 0.3\n";
+const SLEEPERS: &str = "all: j1 j2 j3 j4 j5 j6\nj%: ; @sleep 0.3\n";
 
 #[test]
 fn each_job_of_a_make_is_there_with_its_command_and_its_time() {
@@ -54,6 +54,21 @@ fn each_job_of_a_make_is_there_with_its_command_and_its_time() {
         assert!(page.contains("of 3 slots on average"), "{style}");
         assert_eq!(page.contains("told by the pool"), style == "tracked");
     }
+}
+
+/// All tokens lie where the client takes them, so while it only takes nobody else has to know.
+#[test]
+fn what_a_client_takes_is_seen_before_it_returns_any() {
+    let sandbox = Sandbox::new();
+    let script = "f=${MAKEFLAGS##*fifo:}; exec 3<>${f%% *}; t=$(head -c 1 <&3); printf %s $t >&3; \
+                  sleep 1; t=$(head -c 1 <&3); sleep 2; printf %s $t >&3";
+    sandbox.run(&["-j3", "--style", "tracked", "--trace", "a.json", "--", "sh", "-c", script]).is_clean();
+    let trace = read(&sandbox, "a.json");
+    let counters = counters(&trace);
+    let end = 1e6 * trace["otherData"]["seconds"].as_f64().unwrap();
+    let at = |place: usize| counters.get(place).map_or(end, |counter| counter["ts"].as_f64().unwrap());
+    let taken = (0..counters.len()).rfind(|&place| counters[place]["args"]["in use"] == 2).unwrap();
+    assert!(at(taken + 1) - at(taken) > 1e6, "{counters:?}");
 }
 
 #[test]
@@ -107,7 +122,7 @@ fn the_status_is_the_commands_own_and_what_it_did_is_written_however_it_ends() {
     let outcome = sandbox.run(&["--timeline", "a.html", "--", "sh", "-c", "exit 7"]);
     assert_eq!((outcome.status, outcome.err.as_str()), (Some(7), ""));
     assert!(fs::read_to_string(sandbox.path("a.html")).unwrap().contains("exit status: 7"));
-    let command = sandbox.jobserver(&["--timeline", "b.html", "--", "sh", "-c", "echo ready; sleep 60; exit"]);
+    let command = sandbox.jobserver(&["--timeline", "b.html", "--", "sh", "-c", "echo ready; exec sleep 60"]);
     let child = sandbox.start(command);
     send(&child, rustix::process::Signal::TERM);
     let outcome = sandbox.wait(child);

@@ -204,7 +204,7 @@ impl Engine {
         if self.more || self.endpoints.has_more() {
             return Some(Duration::ZERO);
         }
-        let due = self.scheduler.next_due().into_iter().chain(self.rest.look).min();
+        let due = self.scheduler.next_due().into_iter().chain(self.rest.look).chain(self.rest.watch).min();
         let due = due.map(|due| Duration::from_nanos(due.saturating_sub(self.now())));
         let sweep = self.sweep.map(|sweep| sweep.saturating_duration_since(Instant::now()));
         due.into_iter().chain(sweep).min()

@@ -18,6 +18,8 @@ pub(super) struct Rest {
     settling: Nanos,
     /// When is looked at what nobody listens to.
     pub look: Option<Nanos>,
+    /// When is looked at what is watched, and not heard of otherwise.
+    pub watch: Option<Nanos>,
     /// For how long that was put off last.
     nap: Nanos,
     /// When a client last did anything.
@@ -46,13 +48,15 @@ impl Engine {
         self.rest.stirred = if stir.moved { now } else { self.rest.stirred };
         // Where nothing has stirred, no timer is needed.
         self.rest.look = self.rest.look.or(nap.filter(|_| stir.moved).map(|nap| now + nap));
-        let heard = self.endpoints.hear(if self.rest.look.is_some() {
+        let hearing = if self.rest.look.is_some() {
             Hearing::Nothing
         } else if !self.splits && !free {
             Hearing::Returns
         } else {
             Hearing::All
-        });
+        };
+        self.rest.watch = (hearing == Hearing::Returns && self.is_watched()).then(|| now + policy::WATCHED);
+        let heard = self.endpoints.hear(hearing);
         if heard.is_err() {
             // Nothing may wake us now: it is looked at all the same.
             self.rest.look = Some(now + DEAF);

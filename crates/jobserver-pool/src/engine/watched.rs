@@ -39,6 +39,10 @@ impl Engine {
         }
     }
 
+    pub(super) fn is_watched(&self) -> bool {
+        !self.watched.is_empty()
+    }
+
     /// Tells what this turn has changed, before it is forgotten which clients it touched.
     pub(super) fn note_moves(&mut self) {
         for (id, mut watched) in std::mem::take(&mut self.watched) {

@@ -92,11 +92,7 @@ fn notes(model: &Model) -> Vec<String> {
         ),
     }];
     notes.push(match model.slots {
-        Slots::Told => {
-            "Slots: told by the pool, which sees what is taken and returned up to 1 ms late where this build \
-                        is alone in it, and up to 16 ms late in a pool that is served."
-                .to_string()
-        }
+        Slots::Told => "Slots: told by the pool, which sees what is taken and returned up to 16 ms late.".to_string(),
         Slots::Counted => "Slots: counted in the pool's pipe, 50 times a second at the most.".to_string(),
         Slots::Unknown => "Slots: nobody told how many were in use or free, so jobs are counted in their place. The \
                            command ran in a jobserver that is not this program's."

@@ -144,8 +144,11 @@ impl Names {
         }
         let asked: Vec<u32> = self.unknown.iter().take(ASKED_MOST).copied().collect();
         for pid in asked {
-            self.unknown.remove(&pid);
-            events.extend(procfs::command(pid).map(|text| Event { at: now(), pid, what: What::Command(text) }));
+            // A moment after its name a program has no command line yet: it is asked again.
+            if let Some(text) = procfs::command(pid) {
+                self.unknown.remove(&pid);
+                events.push(Event { at: now(), pid, what: What::Command(text) });
+            }
         }
     }
 }
