@@ -118,7 +118,8 @@ impl Ear {
             Ear::Kernel(kernel, names) => {
                 let old = events.len();
                 kernel.drain(events);
-                names.ask(&events[old..].to_vec(), events);
+                let new = events[old..].to_vec();
+                names.ask(&new, events);
             }
             Ear::Tree(tree) => tree.look(now(), events),
         }
