@@ -194,16 +194,19 @@ fn nobody_opens_names_or_takes_over_what_is_another_users() {
     // What it says on the socket.
     let resume = |pid: &Value| format!("{{\"request\":\"resume\",\"open\":{{}},\"path\":\"{path}\",\"pid\":{pid}}}");
     let adopt = format!("{{\"request\":\"adopt\",\"server\":0,\"endpoint\":1,\"pid\":{pid},\"kind\":\"waiting\"}}");
+    let watch = format!("{{\"request\":\"watch\",\"path\":\"{path}\"}}");
     for request in [
         resume(&pid),
         adopt,
         format!("{{\"request\":\"command\",\"pid\":{pid}}}"),
+        watch.clone(),
         "{\"request\":\"set\",\"capacity\":99}".to_string(),
         "{\"request\":\"open\",\"floor\":2}".to_string(),
         "{\"request\":\"open\",\"weight\":9}".to_string(),
     ] {
         assert_eq!(machine.ask(TWO, &served, &request)["reply"], "error", "{request}");
     }
+    assert_eq!(machine.ask(ONE, &served, &watch)["reply"], "watching");
     let lease = format!("{{\"request\":\"open\"}}\n{{\"request\":\"command\",\"pid\":{pid}}}");
     machine.ask(TWO, &served, &lease);
     let status = served.until("that is over", |status| status["leases"].as_array().unwrap().len() == 1);

@@ -88,8 +88,8 @@ pub const CALM: (Nanos, Nanos) = (4 * MS, 16 * MS);
 pub const BUSY: Nanos = MS;
 
 /// Nanoseconds. While a lease is watched, what its clients take is looked at this often, where nobody else needs to know of
-/// it: a timer's wake-up costs 10 to 40 us, so this is 0.4 % of a processor at most.
-pub const WATCHED: Nanos = 10 * MS;
+/// it: a timer's wake-up costs 10 to 40 us, so this is 0.25 % of a processor at most.
+pub const WATCHED: Nanos = 16 * MS;
 
 /// Nanoseconds. So long after a client followed a link everything is looked at at once: until it has opened both ends
 /// it is not known what it is.

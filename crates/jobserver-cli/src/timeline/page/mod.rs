@@ -81,10 +81,12 @@ fn facts(model: &Model) -> Vec<Fact> {
 /// What is exact, and what is not.
 fn notes(model: &Model) -> Vec<String> {
     let mut notes = vec![match model.commands {
-        Commands::Kernel => "Commands: the kernel told each start and end, so all are here, and their times are exact. \
-                             The whole command line is known of those that ran for some 20 ms; of shorter ones the name \
-                             of the program."
-            .to_string(),
+        Commands::Kernel => {
+            "Commands: the kernel told each start and end, so all are here, and their times are exact. \
+                             The whole command line is known of those that ran for some 25 ms (50 ms where 1,000 \
+                             start in a second); of shorter ones the name of the program."
+                .to_string()
+        }
         Commands::Looks(distance) => format!(
             "Commands: this system does not tell starts and ends of processes to this user, so they were looked for, \
              every {} at the most. Shorter ones are mostly missing, and when one ended is known to that distance.",

@@ -3,7 +3,7 @@
 //!
 //! What lives for less than the distance of two looks is mostly missed; an end is known to that distance, a start to the
 //! 10 ms in which the kernel counts it. A look costs some 20 us a process, so the distance grows with the tree: to look
-//! takes a hundredth of one processor at the most.
+//! takes a two-hundredth of one processor at the most.
 
 use std::collections::HashMap;
 
