@@ -82,6 +82,7 @@ pub(crate) fn free(_: &Path) -> Option<usize> {
     None
 }
 
+#[cfg(unix)]
 pub(crate) fn can_track() -> io::Result<()> {
     Err(unsupported())
 }

@@ -28,6 +28,8 @@ mod leased;
 #[cfg(all(any(unix, windows), not(target_os = "linux")))]
 #[path = "leased_elsewhere.rs"]
 mod leased;
+#[cfg(any(unix, windows))]
+mod make_version;
 #[cfg(target_os = "linux")]
 mod metrics;
 #[cfg(any(unix, windows))]
@@ -44,6 +46,8 @@ mod serve;
 mod serving;
 #[cfg(target_os = "linux")]
 mod set;
+#[cfg(unix)]
+mod shim;
 #[cfg(unix)]
 mod signals;
 #[cfg(unix)]
@@ -71,11 +75,15 @@ mod words;
 #[path = "elsewhere.rs"]
 mod run;
 #[cfg(windows)]
-use windows::{bond, doctor, serving, signals, spawn};
+use windows::{bond, doctor, serving, shim, signals, spawn};
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    #[cfg(unix)]
+    if let Some(status) = shim::act() {
+        return exit::with(status);
+    }
     let status = match cli::parse() {
         Ok(cli) => match cli.action {
             cli::Action::Run(args) => run::run(&args),

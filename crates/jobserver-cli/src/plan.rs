@@ -13,7 +13,8 @@ use jobserver::{Client, ConnectError, FromEnvErrorKind};
 use crate::cli;
 use crate::report::say;
 use crate::serving;
-use crate::style::{self, Style};
+use crate::shim::Shims;
+use crate::style::{self, Style, Way};
 
 /// What of the arguments decides.
 pub(crate) struct Wish<'a> {
@@ -21,6 +22,7 @@ pub(crate) struct Wish<'a> {
     pub(crate) no_pool: bool,
     pub(crate) jobs: Option<usize>,
     pub(crate) style: cli::Style,
+    pub(crate) shim: cli::Shim,
     pub(crate) program: &'a OsStr,
 }
 
@@ -31,6 +33,7 @@ impl Wish<'_> {
             no_pool: args.no_pool,
             jobs: args.jobs,
             style: args.style,
+            shim: args.shim(),
             program: &args.command[0],
         }
     }
@@ -60,43 +63,46 @@ impl Plan {
     }
 }
 
-pub(crate) fn make(args: &Wish) -> Plan {
+/// And the shims that the command gets with it.
+pub(crate) fn make(args: &Wish) -> (Plan, Option<Shims>) {
     if let Some(directory) = args.pool {
-        return Plan::Lease { directory: directory.to_path_buf(), cap: args.jobs, style: choose(args) };
+        let Way { style, shims } = choose(args);
+        return (Plan::Lease { directory: directory.to_path_buf(), cap: args.jobs, style }, shims);
     }
-    match Client::connect() {
-        Ok(client) => inside(client, args),
-        Err(error) if is_expected(&error) && !args.no_pool => match serving::find() {
-            Some(directory) => Plan::Lease { directory, cap: args.jobs, style: choose(args) },
-            None => Plan::Own { slots: own_slots(args, &error), style: choose(args) },
-        },
-        Err(error) => {
-            let slots = own_slots(args, &error);
-            Plan::Own { slots, style: choose(args) }
-        }
-    }
+    let error = match Client::connect() {
+        Ok(client) => return inside(client, args),
+        Err(error) => error,
+    };
+    let served = if is_expected(&error) && !args.no_pool { serving::find() } else { None };
+    let Way { style, shims } = choose(args);
+    let plan = match served {
+        Some(directory) => Plan::Lease { directory, cap: args.jobs, style },
+        None => Plan::Own { slots: own_slots(args, &error), style },
+    };
+    (plan, shims)
 }
 
-fn inside(client: Client, args: &Wish) -> Plan {
+fn inside(client: Client, args: &Wish) -> (Plan, Option<Shims>) {
     let inherited = style::of(&client);
     // Every make can use a pipe, so `auto` has nothing to change there.
     let as_it_is = args.style == cli::Style::Auto && inherited == Some(Style::Pipe);
     if args.jobs.is_none() && as_it_is {
-        return Plan::Join(client);
+        return (Plan::Join(client), None);
     }
-    let style = match choose(args) {
+    let Way { style, shims } = choose(args);
+    let style = match style {
         // Whose tokens these are is known to the inherited pool, or to nobody.
         Style::Tracked => Style::Fifo,
         style => style,
     };
     if args.jobs.is_none() && inherited == Some(style) {
-        return Plan::Join(client);
+        return (Plan::Join(client), shims);
     }
-    Plan::Draw { from: client, jobs: args.jobs, style }
+    (Plan::Draw { from: client, jobs: args.jobs, style }, shims)
 }
 
-fn choose(args: &Wish) -> Style {
-    style::choose(args.style, args.program)
+fn choose(args: &Wish) -> Way {
+    style::choose(args.style, args.shim, args.program)
 }
 
 fn own_slots(args: &Wish, error: &ConnectError) -> usize {

@@ -4,12 +4,13 @@
 //! up; then signals are kept, so that nothing we make can outlive us; then the pool is made and the command started.
 
 use std::io;
-use std::process::Child;
+use std::process::{Child, Command};
 
 use crate::bond::Bond;
 use crate::plan::{self, Plan, Wish};
 use crate::pool::Pool;
 use crate::report::say;
+use crate::shim::{self, Shims};
 use crate::signals::Signals;
 use crate::timeline::Timeline;
 use crate::words::Words;
@@ -23,14 +24,14 @@ pub(crate) fn run(args: &cli::Run) -> exit::Code {
             return exit::OURS;
         }
     };
-    let plan = plan::make(&Wish::of(args));
+    let (plan, shims) = plan::make(&Wish::of(args));
     let jobs_alone = plan.jobs_alone();
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => return become_command(args, jobs_alone, &error),
     };
     let bond = Bond::tie();
-    let Some((pool, started)) = start(args, plan, jobs_alone, &mut signals, timeline.as_mut()) else {
+    let Some((pool, started)) = start(args, plan, shims.as_ref(), &mut signals, timeline.as_mut()) else {
         return exit::of_signal(signals.first());
     };
     let status = match started {
@@ -61,14 +62,19 @@ pub(crate) fn run(args: &cli::Run) -> exit::Code {
 fn start(
     args: &cli::Run,
     plan: Plan,
-    jobs_alone: usize,
+    shims: Option<&Shims>,
     signals: &mut Signals,
     mut timeline: Option<&mut Timeline>,
 ) -> Option<(Pool, io::Result<Child>)> {
+    let jobs_alone = plan.jobs_alone();
     let mut command = spawn::command(&args.command);
     let words = Words::of(args);
     let mut pool = Pool::open(plan, &words, &mut command, || signals.want_end())?;
-    if pool.exists() {
+    shim::hand(shims, &mut command);
+    // A tool that is called by its path goes past the shims.
+    let by_name = !args.command[0].as_encoded_bytes().contains(&b'/');
+    let drops = shims.is_some() && args.shim() == cli::Shim::All && by_name;
+    if pool.exists() && !drops {
         if let Some(option) = command_line::leaves_pool(&args.command) {
             say(format_args!(
                 "`{option}` leaves the pool: with a -j of its own a tool takes no slots from it: give the width to \
@@ -76,16 +82,22 @@ fn start(
             ));
         }
     }
+    let join = |pool: &Pool, shell: &mut Command| {
+        pool.join(shell)?;
+        shim::hand(shims, shell);
+        Ok(())
+    };
     if let Some(timeline) = &mut timeline {
         timeline.begin();
     }
-    let mut started = spawn::start(command, &args.command, |shell| pool.join(shell));
+    let mut started = spawn::start(command, &args.command, |shell| join(&pool, shell));
     if let Some(error) = started.as_ref().err().filter(|error| pool.exists() && spawn::lacks_descriptors(error)) {
         // The pool has taken those that the start needs.
         pool.close();
         command = spawn::command(&args.command);
         pool = Pool::without(jobs_alone, error, &mut command);
-        started = spawn::start(command, &args.command, |shell| pool.join(shell));
+        shim::hand(None, &mut command);
+        started = spawn::start(command, &args.command, |shell| join(&pool, shell));
     }
     if let Ok(child) = &started {
         pool.started(child.id());

@@ -1,4 +1,4 @@
-//! The one question to the system that no safe crate asks.
+//! What of the system no safe crate asks or does.
 
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -15,4 +15,10 @@ pub(crate) fn is_ignored(signal: i32) -> bool {
     // SAFETY: sigaction succeeded, so it has filled in the whole structure.
     let action = unsafe { action.assume_init() };
     action.sa_sigaction == libc::SIG_IGN
+}
+
+/// Closes a descriptor that was inherited and that nothing of this process owns.
+pub(crate) fn close(number: i32) {
+    // SAFETY: closing touches no memory, and the caller says that no value of ours owns this number.
+    unsafe { libc::close(number) };
 }

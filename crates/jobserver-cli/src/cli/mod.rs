@@ -16,7 +16,7 @@ pub(crate) use doctor::Doctor;
 pub(crate) use each::Each;
 pub(crate) use exec::{Exec, Range};
 pub(crate) use look::{Set, Status, Top};
-pub(crate) use run::{Run, Style};
+pub(crate) use run::{Run, Shim, Style};
 #[cfg_attr(not(target_os = "linux"), allow(unused_imports))]
 pub(crate) use serve::{Memory, Serve, ServeStyle};
 

@@ -25,6 +25,15 @@ pub(crate) struct Run {
     #[arg(long, value_enum, default_value_t)]
     pub(crate) style: Style,
 
+    /// Keep the tools in the pool: make, ninja, `cmake --build` and cargo are found through a folder of shims, which drop
+    /// the -jN that scripts give them (not -j1)
+    #[arg(long, overrides_with = "no_shim")]
+    pub(crate) shim: bool,
+
+    /// No shims, not even the one that lets a make before 4.4 join a named pipe
+    #[arg(long, overrides_with = "shim")]
+    pub(crate) no_shim: bool,
+
     /// Take the slots from the pool that is served from DIR [default: the one at $JOBSERVER_POOL,
     /// $XDG_RUNTIME_DIR/jobserver or /run/jobserver, if there is one]
     #[arg(long, value_name = "DIR", conflicts_with = "no_pool")]
@@ -65,7 +74,8 @@ pub(crate) struct Run {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Style {
-    /// Pipe if the make that will be used is older than 4.4; else tracked, or fifo where that can't be had
+    /// Tracked, or fifo where that can't be had; a make before 4.4 joins through a shim, or on a pipe where it is called
+    /// by its path or there are no shims
     #[default]
     Auto,
     /// A named pipe for each process, so that the tokens of one that is killed come back (Linux, with FUSE)
@@ -74,6 +84,25 @@ pub(crate) enum Style {
     Fifo,
     /// Two inherited descriptors: make and gcc of any age; cargo, rustc
     Pipe,
+}
+
+/// Whether tools are found through shims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shim {
+    /// Make, where it is too old to do without.
+    Auto,
+    All,
+    No,
+}
+
+impl Run {
+    pub(crate) fn shim(&self) -> Shim {
+        match (self.shim, self.no_shim) {
+            (true, _) => Shim::All,
+            (false, true) => Shim::No,
+            (false, false) => Shim::Auto,
+        }
+    }
 }
 
 const EXAMPLES: &str = "Example: jobserver run -j4 -- make all";

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use rustix::fs::{accessat, Access, AtFlags, CWD};
 
-use crate::{command_line, style};
+use crate::{command_line, make_version};
 
 /// A tool answers within milliseconds, on a machine that is not overwhelmed.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -62,47 +62,9 @@ impl Subject {
 
     /// The same command without the option that leaves the pool, if that can be told.
     pub(crate) fn staying(&self) -> Option<Vec<OsString>> {
-        let mut words = self.words.clone();
-        // Each round takes one option out; what only looks like one (a folder named so) is tried last.
-        while command_line::leaves_pool(&words).is_some() {
-            let mut shorter: Vec<_> = (1..words.len()).rev().filter_map(|at| without(&words, at)).collect();
-            let best = shorter.iter().position(|words| command_line::leaves_pool(words).is_none()).unwrap_or(0);
-            if shorter.is_empty() {
-                return None;
-            }
-            words = shorter.swap_remove(best);
-        }
-        Some(words)
+        let words = command_line::without_width(&self.words);
+        command_line::leaves_pool(&words).is_none().then_some(words)
     }
-}
-
-/// Without the width at word `at`, if one begins there.
-fn without(words: &[OsString], at: usize) -> Option<Vec<OsString>> {
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let text = words[at].to_str()?;
-    let next = words.get(at + 1).and_then(|next| next.to_str()).filter(|next| is_number(next));
-    let long = ["--jobs", "--parallel"].iter().find_map(|name| text.strip_prefix(name));
-    let (kept, number) = match (long, text.strip_prefix('-').filter(|rest| !rest.starts_with('-'))) {
-        (Some(number), _) => ("", number.strip_prefix('=').unwrap_or(number)),
-        (None, Some(letters)) => {
-            let j = letters.find('j')?;
-            (&letters[..j], &letters[j + 1..])
-        }
-        (None, None) => return None,
-    };
-    if !number.is_empty() && !is_number(number) {
-        return None;
-    }
-    let mut left = words.to_vec();
-    if number.is_empty() && next.is_some() {
-        left.remove(at + 1);
-    }
-    if kept.is_empty() {
-        left.remove(at);
-    } else {
-        left[at] = format!("-{kept}").into();
-    }
-    Some(left)
 }
 
 fn tool_of(program: &OsStr, arguments: &[OsString]) -> Tool {
@@ -161,7 +123,7 @@ impl Program {
 
     /// A make that can't join a named pipe.
     pub(crate) fn takes_pipes_only(&self) -> bool {
-        style::takes_pipes_only(&self.said)
+        make_version::says_pipes_only(&self.said)
     }
 
     /// A gcc that can't join a named pipe.
@@ -250,27 +212,6 @@ mod tests {
         ] {
             let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
             assert_eq!(tool_of(&words[0], &words[1..]), tool, "{line}");
-        }
-    }
-
-    #[test]
-    fn a_command_can_be_written_so_that_it_stays() {
-        for (line, stays) in [
-            ("make -j8 all", Some("make all")),
-            ("make all -j 8", Some("make all")),
-            ("make -kj8", Some("make -k")),
-            ("make --jobs=8 --jobs 3", Some("make")),
-            ("make -j", Some("make")),
-            ("ninja -C out -j8 x", Some("ninja -C out x")),
-            ("cmake --build out --parallel 4 --target x", Some("cmake --build out --target x")),
-            ("cmake --build out -j8 -- -j4", Some("cmake --build out --")),
-            ("ninja -j8 -C -j2", Some("ninja -C -j2")),
-            ("make", Some("make")),
-        ] {
-            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            let subject = Subject { words, tool: Tool::Other, program: None, leaves: None };
-            let stays = stays.map(|line| line.split(' ').map(OsString::from).collect::<Vec<_>>());
-            assert_eq!(subject.staying(), stays, "{line}");
         }
     }
 }

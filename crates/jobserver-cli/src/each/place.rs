@@ -14,12 +14,13 @@ use crate::cli;
 use crate::plan::{self, Plan, Wish};
 use crate::pool::Pool;
 use crate::report::say;
+use crate::shim::{self, Shims};
 use crate::signals::Signals;
 use crate::words::Words;
 
 pub(super) enum Origin {
     Inherited(Client),
-    Planned(Plan),
+    Planned(Plan, Option<Shims>),
 }
 
 pub(super) struct Place {
@@ -27,6 +28,7 @@ pub(super) struct Place {
     /// None: the inherited one, which the commands find as `each` has found it.
     pool: Option<Pool>,
     most: usize,
+    shims: Option<Shims>,
 }
 
 impl Origin {
@@ -37,25 +39,27 @@ impl Origin {
                 return Origin::Inherited(client);
             }
         }
-        Origin::Planned(plan::make(&Wish {
+        let (plan, shims) = plan::make(&Wish {
             pool: args.pool.as_deref(),
             no_pool: args.no_pool,
             jobs: args.jobs,
             style: cli::Style::Auto,
+            shim: cli::Shim::Auto,
             program: &words[0],
-        }))
+        });
+        Origin::Planned(plan, shims)
     }
 }
 
 impl Place {
     /// `None`: a signal came while it waited for a first slot.
     pub(super) fn open(origin: Origin, args: &cli::Each, words: &[OsString], signals: &mut Signals) -> Option<Place> {
-        let plan = match origin {
+        let (plan, shims) = match origin {
             Origin::Inherited(client) => {
                 let most = args.jobs.unwrap_or(usize::MAX);
-                return Some(Place { slots: Slots::new(client), pool: None, most });
+                return Some(Place { slots: Slots::new(client), pool: None, most, shims: None });
             }
-            Origin::Planned(plan) => plan,
+            Origin::Planned(plan, shims) => (plan, shims),
         };
         let alone = plan.jobs_alone();
         let words = Words::new(args.name.as_deref(), words);
@@ -78,7 +82,7 @@ impl Place {
                 Slots::within(1)
             }
         };
-        Some(Place { slots, pool: Some(pool), most: usize::MAX })
+        Some(Place { slots, pool: Some(pool), most: usize::MAX, shims })
     }
 
     /// How many at once, whatever the slots.
@@ -100,7 +104,10 @@ impl Place {
 
     /// Lets a command join.
     pub(super) fn join(&self, command: &mut Command) -> io::Result<()> {
-        self.pool.as_ref().map_or(Ok(()), |pool| pool.join(command))
+        let Some(pool) = &self.pool else { return Ok(()) };
+        pool.join(command)?;
+        shim::hand(self.shims.as_ref(), command);
+        Ok(())
     }
 
     pub(super) fn close(self) {

@@ -17,8 +17,9 @@ use super::own::Own;
 use crate::cli::Range;
 use crate::leased::{self, Leased};
 use crate::report::say;
+use crate::shim;
 use crate::signals::Signals;
-use crate::style::{self, Style};
+use crate::style::{self, Style, Way};
 use crate::words::Words;
 use crate::{cli, plan, serving};
 
@@ -48,8 +49,8 @@ pub(super) enum Answer {
 pub(super) struct Slots {
     number: usize,
     tokens: Vec<Acquired>,
-    /// And whether the command's own tools can reach it.
-    leased: Option<(Box<Leased>, bool)>,
+    /// And how the command's own tools reach it.
+    leased: Option<(Box<Leased>, Way)>,
 }
 
 impl Source {
@@ -124,7 +125,7 @@ fn inherited(client: &Client, args: &cli::Exec, signals: &mut Signals, end: &End
 
 fn served(directory: &std::path::Path, args: &cli::Exec, signals: &mut Signals, end: &End) -> io::Result<Answer> {
     // We open the path ourselves, and are known by that, whatever make there is; a make before 4.4 below could not.
-    let joins = style::choose(cli::Style::Auto, &args.command[0]) != Style::Pipe;
+    let way = style::choose(cli::Style::Auto, cli::Shim::Auto, &args.command[0]);
     let mut words = Words::new(args.name.as_deref(), &args.command);
     if args.timeout.is_none() {
         words.remedy = "; --timeout ends the wait";
@@ -142,12 +143,12 @@ fn served(directory: &std::path::Path, args: &cli::Exec, signals: &mut Signals, 
             return Ok(refused(args, leased.capacity()));
         }
         if args.slots.most == 1 {
-            return Ok(Answer::Got(Slots::new(Vec::new(), Some((leased, joins)))));
+            return Ok(Answer::Got(Slots::new(Vec::new(), Some((leased, way)))));
         }
         let client = leased.client()?;
         let counts = (args.slots.least - 1, args.slots.most - 1);
         match draw(&client, counts, true, &mut attempts.patience, end)? {
-            Drawn::Enough(tokens) => return Ok(Answer::Got(Slots::new(tokens, Some((leased, joins))))),
+            Drawn::Enough(tokens) => return Ok(Answer::Got(Slots::new(tokens, Some((leased, way))))),
             Drawn::Over(drawn) => return Ok(attempts.over(drawn + 1, signals)),
             Drawn::Stuck(drawn) => {
                 // Its first slot is one that others may wait for.
@@ -205,8 +206,8 @@ impl<'a> Attempts<'a> {
 }
 
 impl Slots {
-    fn new(tokens: Vec<Acquired>, leased: Option<(Leased, bool)>) -> Slots {
-        let leased = leased.map(|(leased, joins)| (Box::new(leased), joins));
+    fn new(tokens: Vec<Acquired>, leased: Option<(Leased, Way)>) -> Slots {
+        let leased = leased.map(|(leased, way)| (Box::new(leased), way));
         Slots { number: tokens.len() + 1, tokens, leased }
     }
 
@@ -229,7 +230,11 @@ impl Slots {
     /// Lets the command's own tools take part.
     pub(super) fn join(&self, command: &mut Command) -> io::Result<()> {
         match &self.leased {
-            Some((leased, true)) => leased.join_make(command),
+            Some((leased, way)) if way.style != Style::Pipe => {
+                leased.join_make(command)?;
+                shim::hand(way.shims.as_ref(), command);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }

@@ -3,6 +3,7 @@
 pub(crate) mod bond;
 pub(crate) mod doctor;
 pub(crate) mod serving;
+pub(crate) mod shim;
 pub(crate) mod signals;
 pub(crate) mod spawn;
 #[allow(unsafe_code)]

@@ -90,9 +90,11 @@ fn what_windows_can_not_do_is_said_with_its_reason() {
         assert_eq!(outcome.status, Some(125), "{arguments:?} {outcome:?}");
         assert!(outcome.err.contains("a semaphore never tells who took from it"), "{arguments:?} {outcome:?}");
     }
-    let outcome = finish(&mut jobserver(&["run", "--style", "fifo", "-j2", "--", "cmd", "/c", "exit 0"]));
-    assert_eq!(outcome.status, Some(0));
-    assert!(outcome.err.contains("Windows has semaphores only"), "{outcome:?}");
+    for (option, said) in [("--style=fifo", "Windows has semaphores only"), ("--shim", "Windows has no shims")] {
+        let outcome = finish(&mut jobserver(&["run", option, "-j2", "--", "cmd", "/c", "exit 0"]));
+        assert_eq!(outcome.status, Some(0));
+        assert!(outcome.err.contains(said), "{outcome:?}");
+    }
     for arguments in [&["completions", "powershell"][..], &["man"], &["--help"]] {
         let outcome = finish(&mut jobserver(arguments));
         assert!(outcome.status == Some(0) && outcome.out.len() > 500, "{arguments:?} {outcome:?}");

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use jobserver::{Auth, Client, MakeFlags};
 
-use crate::{command_line, style, windows::spawn};
+use crate::{command_line, make_version, windows::spawn};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -141,7 +141,7 @@ impl Tool {
 
     /// Whose it is, if it belongs to an emulation of Unix.
     pub(super) fn emulation(&self) -> Option<&'static str> {
-        style::emulation(&self.said)
+        make_version::emulation(&self.said)
     }
 
     pub(super) fn is_older_than(&self, major: u32, minor: u32) -> bool {

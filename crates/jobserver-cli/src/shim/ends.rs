@@ -1,0 +1,64 @@
+//! The two ends of a pool, opened for the tool that this process is about to become.
+//!
+//! In the order of make 4.4, so that a pool which tells its clients apart knows this one, by the process that it stays. `act`
+//! alone may call this: what is opened here is inherited by all that comes after.
+
+use std::fs;
+use std::io;
+use std::os::fd::{IntoRawFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+
+use jobserver::Auth;
+use rustix::fs::{fcntl_getfl, fcntl_setfl, open, FileType, Mode, OFlags};
+use rustix::io::{fcntl_dupfd_cloexec, fcntl_setfd, retry_on_intr, FdFlags};
+
+use crate::sys;
+
+/// Numbers that no script uses for a redirection; make has to select on them, so below 1024.
+const FIRST: i32 = 100;
+
+/// Opens the path, to be inherited.
+///
+/// # Errors
+///
+/// It is gone, or not ours, or no pipe.
+pub(super) fn open_at(path: &Path) -> io::Result<Auth> {
+    // A link is answered by a server that lives. A plain named pipe may have been left by one that was killed: opened
+    // as make opens it, it would wait for ever for somebody to open the other end.
+    let may_wait = fs::symlink_metadata(path)?.is_symlink();
+    let flags = OFlags::CLOEXEC | OFlags::NOCTTY;
+    let quick = if may_wait { OFlags::empty() } else { OFlags::NONBLOCK };
+    let read = retry_on_intr(|| open(path, OFlags::RDONLY | flags | quick, Mode::empty()))?;
+    if FileType::from_raw_mode(rustix::fs::fstat(&read)?.st_mode) != FileType::Fifo {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no named pipe"));
+    }
+    if !may_wait {
+        fcntl_setfl(&read, fcntl_getfl(&read)? - OFlags::NONBLOCK)?;
+    }
+    let write = retry_on_intr(|| open(path, OFlags::WRONLY | flags, Mode::empty()))?;
+    Ok(Auth::Pipe { read: hand_down(read)?, write: hand_down(write)? })
+}
+
+fn hand_down(end: OwnedFd) -> io::Result<i32> {
+    // With a low limit there are no such numbers: any other will do.
+    let end = fcntl_dupfd_cloexec(&end, FIRST).unwrap_or(end);
+    fcntl_setfd(&end, FdFlags::empty())?;
+    Ok(end.into_raw_fd())
+}
+
+/// Whether both are there, and pipes.
+pub(super) fn are_open(auth: &Auth) -> bool {
+    matches!(auth, &Auth::Pipe { read, write } if is_pipe(read) && is_pipe(write))
+}
+
+/// Closes what a shim above has opened: who reads there counts as that one. Only numbers that are surely ours.
+pub(super) fn close(auth: &Auth) {
+    if let &Auth::Pipe { read, write } = auth {
+        [read, write].into_iter().filter(|&number| number >= FIRST && is_pipe(number)).for_each(sys::close);
+    }
+}
+
+fn is_pipe(number: i32) -> bool {
+    number >= 0 && fs::metadata(format!("/dev/fd/{number}")).is_ok_and(|found| found.file_type().is_fifo())
+}

@@ -1,0 +1,94 @@
+//! The shims before a command: `run`, `each` and `exec` call this after the command was let into a pool.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use jobserver::{Auth, Client, Jobs, Join, MakeFlags};
+
+use super::{folder, real, words, Which, MODE};
+
+/// A folder of shims, for one command or several.
+pub(crate) struct Shims {
+    folder: PathBuf,
+    which: Which,
+    /// Whether there is a make that takes pipes only.
+    old_make: bool,
+    /// The pool's ends for tools that go past the shims, opened once for all commands.
+    ends: OnceLock<Option<Client>>,
+}
+
+impl Shims {
+    /// # Errors
+    ///
+    /// There is no place for them.
+    pub(crate) fn make(which: Which, old_make: bool) -> io::Result<Shims> {
+        Ok(Shims { folder: folder::make(which)?, which, old_make, ends: OnceLock::new() })
+    }
+
+    fn lead(&self, command: &mut Command, path: &Path, flags: &MakeFlags) {
+        command.env("PATH", self.path());
+        command.env(words::FIFO, words::value(path));
+        if self.which == Which::All {
+            command.env(MODE, "all");
+        }
+        if !self.old_make {
+            return;
+        }
+        let jobs = match flags.jobs() {
+            Some(Jobs::Limit(jobs)) => Some(jobs as usize),
+            _ => None,
+        };
+        // Who reads CARGO_MAKEFLAGS reads paths.
+        let cargo = get(command, "CARGO_MAKEFLAGS");
+        let ends = self.ends.get_or_init(|| Client::connect_to(&Auth::Fifo(path.to_path_buf())).ok());
+        let joined = ends.as_ref().is_some_and(|ends| ends.join(command, Join::Descriptors, jobs).is_ok());
+        if !joined {
+            // A make that goes past the shims runs one job at a time.
+            command.env("MAKEFLAGS", flags.without_jobserver());
+        }
+        if let Some(cargo) = cargo {
+            command.env("CARGO_MAKEFLAGS", cargo);
+        }
+        let makeflags = get(command, "MAKEFLAGS").unwrap_or_default();
+        command.env("MAKEFLAGS", words::with(&makeflags, path));
+    }
+
+    fn path(&self) -> OsString {
+        let rest = env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
+        // Those of a `run` above may be fewer, or do less.
+        let rest = env::split_paths(&rest).filter(|folder| !real::is_of_shims(folder));
+        let folders = [self.folder.clone()].into_iter().chain(rest);
+        env::join_paths(folders).unwrap_or_default()
+    }
+}
+
+/// Puts the shims before a command that was let into a pool; without them takes away what belongs to those of another
+/// pool, so that a shim above can't lead there.
+pub(crate) fn hand(shims: Option<&Shims>, command: &mut Command) {
+    let makeflags = get(command, "MAKEFLAGS");
+    let own = makeflags.clone().or_else(|| env::var_os("MAKEFLAGS")).unwrap_or_default();
+    let flags = MakeFlags::parse(&words::without(&own));
+    let auth = flags.jobserver().and_then(|text| Auth::parse(text).ok());
+    let inherited = env::var_os(words::FIFO);
+    match (auth, shims) {
+        (Some(Auth::Fifo(path)), Some(shims)) => {
+            command.env("MAKEFLAGS", words::without(&own));
+            shims.lead(command, &path, &flags);
+        }
+        (Some(Auth::Fifo(path)), None) if inherited.as_deref().and_then(words::path) == Some(path.clone()) => {}
+        // By descriptors that were inherited with the path beside them.
+        _ if inherited.is_none() || makeflags.is_none() => {}
+        _ => {
+            command.env("MAKEFLAGS", words::without(&own)).env_remove(words::FIFO).env_remove(MODE);
+        }
+    }
+}
+
+fn get(command: &Command, name: &str) -> Option<OsString> {
+    let found = command.get_envs().find(|(key, _)| *key == OsStr::new(name))?;
+    found.1.map(OsStr::to_os_string)
+}
