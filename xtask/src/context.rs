@@ -13,7 +13,8 @@ use serde_json::Value;
 use xshell::{cmd, Cmd, Shell};
 
 /// The variables through which a jobserver is handed down.
-const JOBSERVER_VARIABLES: [&str; 5] = ["MAKEFLAGS", "MFLAGS", "CARGO_MAKEFLAGS", "MAKELEVEL", "GNUMAKEFLAGS"];
+const JOBSERVER_VARIABLES: [&str; 7] =
+    ["MAKEFLAGS", "MFLAGS", "CARGO_MAKEFLAGS", "MAKELEVEL", "GNUMAKEFLAGS", "JOBSERVER_FIFO", "JOBSERVER_SHIM"];
 
 /// Paths, and a shell whose current directory is the root of the workspace.
 pub(crate) struct Context {

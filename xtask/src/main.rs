@@ -24,6 +24,7 @@ mod pool_clients;
 mod real_builds;
 mod root;
 mod sanitize;
+mod shim;
 mod simulate;
 mod soak;
 mod startup;
@@ -100,6 +101,8 @@ enum Chore {
     Each(each::Options),
     /// Build with `--timeline` and compare what a browser shows with the recorded events.
     Timeline(timeline::Options),
+    /// Measure what a call through a shim of `jobserver run --shim` costs.
+    Shim,
     /// Run every real client in one served pool, alone and in pairs.
     PoolClients {
         /// All pairs; and gcc 14's `-flto=jobserver`, in a Debian 13 of its own, which needs root.
@@ -143,6 +146,7 @@ fn run(args: Args) -> anyhow::Result<()> {
         Chore::Soak(options) => soak::run(&context, &options),
         Chore::Each(options) => each::run(&context, &options),
         Chore::Timeline(options) => timeline::run(&context, &options),
+        Chore::Shim => shim::run(&context),
         Chore::PoolClients { all } => pool_clients::run(&context, all),
     }
 }

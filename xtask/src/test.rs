@@ -8,8 +8,8 @@ use anyhow::{ensure, Context as _, Result};
 
 use crate::context::Context;
 use crate::{
-    api, clients, downstreams, fuzz, mixed, msrv, package, pool_clients, real_builds, root, sanitize, simulate, soak,
-    targets, timeline, upstream_tests, valgrind, windows,
+    api, clients, downstreams, fuzz, mixed, msrv, package, pool_clients, real_builds, root, sanitize, shim, simulate,
+    soak, targets, timeline, upstream_tests, valgrind, windows,
 };
 
 /// A system that is not this one.
@@ -35,7 +35,10 @@ pub(crate) fn run(context: &Context, all: bool) -> Result<()> {
         }
         cargo(&["test", "-p", "jobserver-pool"])
     })?;
-    steps.step("command", || cargo(&["test", "-p", "jobserver-cli"]))?;
+    steps.step("command", || {
+        shim::cmake(context)?;
+        cargo(&["test", "-p", "jobserver-cli"])
+    })?;
     steps.step("xtask", || cargo(&["test", "-p", "xtask"]))?;
     steps.step("compare", || {
         let manifest = "compare/Cargo.toml";

@@ -24,7 +24,8 @@ pub fn role() -> Option<String> {
 
 /// Takes out of the environment what would join the child to a jobserver of whoever runs the tests.
 pub fn without_jobserver(command: &mut Command) {
-    for name in ["CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS", "MAKELEVEL"] {
+    let flags = ["CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS", "MAKELEVEL"];
+    for name in flags.into_iter().chain(["JOBSERVER_FIFO", "JOBSERVER_SHIM"]) {
         command.env_remove(name);
     }
 }

@@ -124,7 +124,7 @@ fn inherited(client: &Client, args: &cli::Exec, signals: &mut Signals, end: &End
 }
 
 fn served(directory: &std::path::Path, args: &cli::Exec, signals: &mut Signals, end: &End) -> io::Result<Answer> {
-    // We open the path ourselves, and are known by that, whatever make there is; a make before 4.4 below could not.
+    // We open the path ourselves, and are known by that, whatever make there is; one before 4.4 below may not reach it.
     let way = style::choose(cli::Style::Auto, cli::Shim::Auto, &args.command[0]);
     let mut words = Words::new(args.name.as_deref(), &args.command);
     if args.timeout.is_none() {

@@ -80,20 +80,22 @@ impl Shim {
         if let Err(error) = there {
             return self.without(path, &error, words);
         }
+        // Before anything is opened, which may get their numbers where make has closed them.
+        let above = ends::of_shim_above(self.auth.as_ref());
         match self.tool {
             Tool::Make if make_version::takes_pipes_only(&self.real) => match ends::open_at(path) {
-                Ok(auth) => self.on_descriptors(&auth, path),
+                Ok(auth) => self.on_descriptors(&auth, path, above),
                 Err(error) => return self.without(path, &error, words),
             },
             Tool::Make => {
                 let flags = MakeFlags::parse(&words::without(&self.makeflags));
                 self.set_jobserver(&flags, &Auth::Fifo(path.to_path_buf()));
-                self.close_inherited();
+                ends::close(above);
             }
             // What make before 4.4 needs that cmake starts by its path, and what ninja needs.
             Tool::Cmake if self.auth.as_ref().is_some_and(ends::are_open) => self.name_path(path),
             Tool::Cmake => match ends::open_at(path) {
-                Ok(auth) => self.on_descriptors(&auth, path),
+                Ok(auth) => self.on_descriptors(&auth, path, above),
                 Err(error) => return self.without(path, &error, words),
             },
             Tool::Ninja if matches!(self.auth, Some(Auth::Fifo(_))) => {}
@@ -106,17 +108,11 @@ impl Shim {
         self.words = words;
     }
 
-    fn on_descriptors(&mut self, auth: &Auth, path: &Path) {
+    fn on_descriptors(&mut self, auth: &Auth, path: &Path, above: Vec<i32>) {
         let flags = MakeFlags::parse(&words::without(&self.makeflags));
         self.set_jobserver(&flags, auth);
         self.name_path(path);
-        self.close_inherited();
-    }
-
-    fn close_inherited(&self) {
-        if let Some(auth) = &self.auth {
-            ends::close(auth);
-        }
+        ends::close(above);
     }
 
     fn set_jobserver(&mut self, flags: &MakeFlags, auth: &Auth) {

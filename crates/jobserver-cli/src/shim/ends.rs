@@ -52,11 +52,18 @@ pub(super) fn are_open(auth: &Auth) -> bool {
     matches!(auth, &Auth::Pipe { read, write } if is_pipe(read) && is_pipe(write))
 }
 
-/// Closes what a shim above has opened: who reads there counts as that one. Only numbers that are surely ours.
-pub(super) fn close(auth: &Auth) {
-    if let &Auth::Pipe { read, write } = auth {
-        [read, write].into_iter().filter(|&number| number >= FIRST && is_pipe(number)).for_each(sys::close);
+/// What a shim above has opened: who reads there counts as that one. Only numbers that are surely ours.
+pub(super) fn of_shim_above(auth: Option<&Auth>) -> Vec<i32> {
+    match auth {
+        Some(&Auth::Pipe { read, write }) => {
+            [read, write].into_iter().filter(|&number| number >= FIRST && is_pipe(number)).collect()
+        }
+        _ => Vec::new(),
     }
+}
+
+pub(super) fn close(numbers: Vec<i32>) {
+    numbers.into_iter().for_each(sys::close);
 }
 
 fn is_pipe(number: i32) -> bool {

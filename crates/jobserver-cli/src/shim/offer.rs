@@ -3,11 +3,14 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
 use jobserver::{Auth, Client, Jobs, Join, MakeFlags};
+use rustix::fs::{open, Mode, OFlags};
+use rustix::io::retry_on_intr;
 
 use super::{folder, real, words, Which, MODE};
 
@@ -18,7 +21,26 @@ pub(crate) struct Shims {
     /// Whether there is a make that takes pipes only.
     old_make: bool,
     /// The pool's ends for tools that go past the shims, opened once for all commands.
-    ends: OnceLock<Option<Client>>,
+    ends: OnceLock<Option<Ends>>,
+}
+
+struct Ends {
+    client: Client,
+    /// As long as these are open, the pool takes this process for one that does not wait.
+    _quick: [OwnedFd; 2],
+}
+
+impl Ends {
+    /// Who never goes past the shims never reads here. So they are opened as ninja does it: a client that does not wait is
+    /// seldom asked while others want what it leaves lying.
+    fn open(path: &Path) -> io::Result<Ends> {
+        let flags = OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let open = |flags| retry_on_intr(|| open(path, flags, Mode::empty()));
+        let (read, write) = (open(OFlags::RDONLY | flags)?, open(OFlags::WRONLY | flags)?);
+        let auth = Auth::Pipe { read: read.as_raw_fd(), write: write.as_raw_fd() };
+        let client = Client::connect_to(&auth).map_err(io::Error::other)?;
+        Ok(Ends { client, _quick: [read, write] })
+    }
 }
 
 impl Shims {
@@ -35,7 +57,9 @@ impl Shims {
         if self.which == Which::All {
             command.env(MODE, "all");
         }
-        if !self.old_make {
+        // The shim of make opens the path, for all below it.
+        let through_shim = ["make", "gmake"].iter().any(|name| command.get_program() == *name);
+        if !self.old_make || through_shim {
             return;
         }
         let jobs = match flags.jobs() {
@@ -44,8 +68,8 @@ impl Shims {
         };
         // Who reads CARGO_MAKEFLAGS reads paths.
         let cargo = get(command, "CARGO_MAKEFLAGS");
-        let ends = self.ends.get_or_init(|| Client::connect_to(&Auth::Fifo(path.to_path_buf())).ok());
-        let joined = ends.as_ref().is_some_and(|ends| ends.join(command, Join::Descriptors, jobs).is_ok());
+        let ends = self.ends.get_or_init(|| Ends::open(path).ok());
+        let joined = ends.as_ref().is_some_and(|ends| ends.client.join(command, Join::Descriptors, jobs).is_ok());
         if !joined {
             // A make that goes past the shims runs one job at a time.
             command.env("MAKEFLAGS", flags.without_jobserver());

@@ -43,7 +43,7 @@ fn every_variable_names_the_same_pool() {
 }
 
 #[test]
-fn auto_gives_an_old_make_a_pipe_and_all_others_a_fifo() {
+fn auto_gives_an_old_make_descriptors_and_all_others_a_path() {
     let sandbox = Sandbox::new();
     sandbox.write("Makefile", "all: ; @echo '$(MAKEFLAGS)' | grep -c fifo: || true\n");
     for (make, fifos) in [(clients::make_4_3(), "0\n"), (clients::make_4_4(), "1\n")] {
@@ -51,12 +51,17 @@ fn auto_gives_an_old_make_a_pipe_and_all_others_a_fifo() {
         outcome.is_clean();
         assert_eq!(outcome.out, fifos, "{}", make.display());
         // The make on PATH decides for commands that are none themselves; a pool in the environment does not disturb.
-        let mut command = sandbox.jobserver(&["-j2", "--", "sh", "-c", "echo $MAKEFLAGS | grep -c fifo: || true"]);
+        let mut command = sandbox.jobserver(&["-j2", "--", "sh", "-c", "echo \"$MAKEFLAGS\""]);
         let folder = make.parent().unwrap().display();
         command.env("PATH", format!("{folder}:/usr/bin:/bin")).env("MAKEFLAGS", "-k --no-such-option=");
         let outcome = sandbox.finish(command);
         outcome.is_clean();
-        assert_eq!(outcome.out, fifos, "{}", make.display());
+        let last = outcome.out.split("--jobserver-auth=").last().unwrap();
+        assert!(last.starts_with("fifo:/"), "{outcome:?}");
+        // What make sees of it.
+        let auth = jobserver::MakeFlags::parse(outcome.out.trim_end_matches('\n').as_ref()).jobserver().map(Into::into);
+        let auth: std::ffi::OsString = auth.unwrap();
+        assert_eq!(auth.to_string_lossy().starts_with("fifo:"), fifos == "1\n", "{outcome:?}");
     }
     // No make at all: named pipe.
     let empty = sandbox.path("empty");

@@ -26,6 +26,12 @@ mod sandbox;
 mod served;
 #[cfg(target_os = "linux")]
 mod service;
+#[cfg(target_os = "linux")]
+mod shim;
+#[cfg(target_os = "linux")]
+mod shim_calls;
+#[cfg(target_os = "linux")]
+mod shim_mixed;
 mod signals;
 mod slots;
 #[cfg(target_os = "linux")]
