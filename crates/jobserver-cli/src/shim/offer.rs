@@ -90,8 +90,7 @@ impl Shims {
     }
 }
 
-/// Puts the shims before a command that was let into a pool; without them takes away what belongs to those of another
-/// pool, so that a shim above can't lead there.
+/// Puts the shims before a command that was let into a pool; without them sees to it that no shim leads to another one.
 pub(crate) fn hand(shims: Option<&Shims>, command: &mut Command) {
     let makeflags = get(command, "MAKEFLAGS");
     let own = makeflags.clone().or_else(|| env::var_os("MAKEFLAGS")).unwrap_or_default();
@@ -103,7 +102,10 @@ pub(crate) fn hand(shims: Option<&Shims>, command: &mut Command) {
             command.env("MAKEFLAGS", words::without(&own));
             shims.lead(command, &path, &flags);
         }
-        (Some(Auth::Fifo(path)), None) if inherited.as_deref().and_then(words::path) == Some(path.clone()) => {}
+        // The shims of a run above are in PATH, and lead to this pool from now on.
+        (Some(Auth::Fifo(path)), None) if inherited.is_some() && makeflags.is_some() => {
+            command.env("MAKEFLAGS", words::without(&own)).env(words::FIFO, words::value(&path));
+        }
         // By descriptors that were inherited with the path beside them.
         _ if inherited.is_none() || makeflags.is_none() => {}
         _ => {

@@ -92,7 +92,7 @@ fn with_few_descriptors_the_command_still_runs_at_the_stated_width() {
 #[test]
 fn more_slots_than_a_pool_holds_are_a_width_without_a_pool() {
     let sandbox = Sandbox::new();
-    let outcome = sandbox.run(&[&["-j2000000"][..], &SHOW].concat());
+    let outcome = sandbox.run(&[&["-j2000000", "--style", "pipe"][..], &SHOW].concat());
     assert_eq!(outcome.status, Some(0));
     assert_eq!(outcome.out, "-j2000000\n2000000 2000000\n");
     assert!(outcome.line().contains("the limit"), "{outcome:?}");

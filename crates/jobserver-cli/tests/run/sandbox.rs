@@ -72,7 +72,7 @@ impl Sandbox {
     pub(crate) fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
         command.current_dir(self.dir.path()).env("TMPDIR", self.dir.path());
-        command.env("XDG_DATA_HOME", self.path("data")).env("XDG_CACHE_HOME", self.dir.path());
+        command.env("XDG_DATA_HOME", self.path("data")).env("XDG_CACHE_HOME", self.path("cache"));
         let flags = ["MAKEFLAGS", "GNUMAKEFLAGS", "CARGO_MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CARGO_BUILD_JOBS"];
         for name in flags.into_iter().chain(["JOBSERVER_POOL", "XDG_RUNTIME_DIR", "JOBSERVER_FIFO", "JOBSERVER_SHIM"]) {
             command.env_remove(name);

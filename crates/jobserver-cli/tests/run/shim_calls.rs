@@ -4,10 +4,12 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use testkit::clients;
 use testkit::spans::Recorder;
 
 use crate::sandbox::{text, Sandbox};
 use crate::shim::{command, path, run};
+use crate::slots::flat;
 
 /// What `script` prints in a pool of four.
 #[track_caller]
@@ -96,6 +98,33 @@ fn one_job_at_a_time_is_left_as_it_is() {
 }
 
 #[test]
+fn with_a_make_that_takes_a_path_the_shims_drop_widths_and_nothing_is_inherited() {
+    let sandbox = Sandbox::new();
+    let recorder = Recorder::new();
+    let tools = sandbox.path("new");
+    fs::create_dir(&tools).unwrap();
+    symlink(clients::make_4_4(), tools.join("make")).unwrap();
+    sandbox.write("Makefile", &flat(&format!("{} sleep 0.1", recorder.wrapper().display())));
+    let script = "echo $MAKEFLAGS; ls /proc/self/fd | wc -l; make -s -j8";
+    let build = |options: &[&str], script: &str| {
+        let mut build = sandbox.jobserver(&[options, &["-j2", "--", "sh", "-c", script]].concat());
+        build.env("PATH", format!("{}:{}", tools.display(), std::env::var("PATH").unwrap()));
+        let outcome = sandbox.finish(build);
+        outcome.is_clean();
+        outcome.out
+    };
+    let said = build(&["--shim"], script);
+    let spans = recorder.spans();
+    assert_eq!((spans.jobs(), spans.most_at_once()), (12, 2), "{said}");
+    assert!(said.starts_with("-j2 --jobserver-auth=fifo:/"), "{said}");
+    assert_eq!(said.lines().nth(1), build(&[], "echo; ls /proc/self/fd | wc -l").lines().nth(1), "{said}");
+    // By its path it goes past the shim, and that is said.
+    let make = tools.join("make");
+    let outcome = sandbox.run(&["-j2", "--shim", "--", text(&make), "-s", "-j8"]);
+    assert!(outcome.err.contains("`make -j8` leaves the pool"), "{outcome:?}");
+}
+
+#[test]
 fn a_script_that_has_left_its_environment_is_left_alone() {
     let sandbox = Sandbox::new();
     sandbox.write("Makefile", "all: ; @echo '$(MAKEFLAGS)'\n");
@@ -166,7 +195,9 @@ fn nothing_is_left_but_the_shims_and_what_makes_said() {
     assert_eq!(names(&sandbox.path("data/jobserver/shims/make")), ["cmake", "gmake", "make"]);
     let all = ["cargo", "cmake", "gmake", "make", "ninja", "ninja-build", "samu"];
     assert_eq!(names(&sandbox.path("data/jobserver/shims/all")), all);
-    assert!(names(&sandbox.path("jobserver")).iter().all(|name| name.starts_with("make-") && !name.contains('.')));
+    assert!(names(&sandbox.path("cache/jobserver"))
+        .iter()
+        .all(|name| name.starts_with("make-") && !name.contains('.')));
     // One that leads elsewhere is mended, while others use it.
     let link = shim(&sandbox, "make", "make");
     fs::remove_file(&link).unwrap();
