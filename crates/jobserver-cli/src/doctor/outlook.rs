@@ -11,7 +11,7 @@ use super::variables::NAMES;
 
 /// `jobserver run`, in the order of its own plan.
 pub(crate) fn of_run(situation: &Situation) -> String {
-    let make = situation.make.as_ref().filter(|make| make.takes_pipes_only());
+    let make = situation.make_on_descriptors();
     if let Some(named) = situation.joined_by_run() {
         return match make {
             Some(make) if named.is_path() => {

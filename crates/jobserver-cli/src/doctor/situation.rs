@@ -15,6 +15,7 @@ use super::recipe;
 use super::served::{self, Place, State};
 use super::tools::{Program, Subject, Tool};
 use super::variables::{Variable, NAMES};
+use crate::shim;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Situation {
@@ -53,8 +54,8 @@ pub(crate) struct Named {
 impl Situation {
     pub(crate) fn find(command: &[OsString]) -> Situation {
         // First of all: see `channel`.
-        let variables: Vec<Variable> =
-            NAMES.iter().filter_map(|&name| Some(Variable::read(name, env::var_os(name)?))).collect();
+        let read = |&name| Some(Variable::read(name, shim::as_tools_see(env::var_os(name)?)));
+        let variables: Vec<Variable> = NAMES.iter().filter_map(read).collect();
         let named = named(&variables);
         let subject = Subject::of(command);
         let make = match &subject {
@@ -160,7 +161,6 @@ impl Situation {
         let program = subject.program.as_ref();
         let style = match subject.tool {
             Tool::GccLto if program.is_some_and(Program::is_old_gcc) => " --style pipe",
-            Tool::Ninja if self.run_shuts_ninja_out() => " --style fifo",
             _ => "",
         };
         // A width of its own would take it out again.
@@ -168,11 +168,18 @@ impl Situation {
         format!("jobserver run{style} -- {}", line(&words))
     }
 
-    /// `run` goes by the make on PATH, whatever it runs.
+    /// The make for which `run` uses descriptors: one before 4.4 that is called by its path, past the shim.
+    pub(crate) fn make_on_descriptors(&self) -> Option<&Program> {
+        let subject = self.subject.as_ref().filter(|subject| subject.tool == Tool::Make)?;
+        let is_past = subject.words[0].to_string_lossy().contains('/');
+        self.make.as_ref().filter(|make| is_past && make.takes_pipes_only())
+    }
+
+    /// Those are nothing for the ninja that such a make calls.
     pub(crate) fn run_shuts_ninja_out(&self) -> bool {
         let joins_paths_only =
             self.ninja.as_ref().is_some_and(|ninja| ninja.is_ninja_for_paths() && !ninja.is_ninja_for_descriptors());
-        joins_paths_only && self.make.as_ref().is_some_and(Program::takes_pipes_only)
+        joins_paths_only && self.make_on_descriptors().is_some()
     }
 }
 

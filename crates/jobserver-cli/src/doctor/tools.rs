@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use rustix::fs::{accessat, Access, AtFlags, CWD};
 
+use crate::shim::real;
 use crate::{command_line, make_version};
 
 /// A tool answers within milliseconds, on a machine that is not overwhelmed.
@@ -121,9 +122,9 @@ impl Program {
         self.version().map_or_else(|| "of unknown version".to_string(), |(major, minor)| format!("{major}.{minor}"))
     }
 
-    /// A make that can't join a named pipe.
+    /// A make that can't join a named pipe, not even through a shim.
     pub(crate) fn takes_pipes_only(&self) -> bool {
-        make_version::says_pipes_only(&self.said)
+        make_version::says_pipes_only(&self.said) && !real::is_shim(&self.path)
     }
 
     /// A gcc that can't join a named pipe.

@@ -12,7 +12,7 @@
 //! | `act` | what a shim does | `main`, before anything else |
 //! | `decide` | whether a call joins, and with which words | `act` |
 //! | `ends` | opens the path for make, closes what was inherited | `act` |
-//! | `real` | the tool behind the shims | `act`, `style` |
+//! | `real` | the tool behind the shims | `act`, `style`, `doctor` |
 //!
 //! A call that goes past the shims (`/usr/bin/make`) must not fail because of them. So MAKEFLAGS has descriptors for make,
 //! those of the parent that was reached by a shim, and the path only where make does not look (`words`).
@@ -28,7 +28,7 @@ mod words;
 use std::ffi::OsStr;
 
 pub(crate) use act::act;
-pub(crate) use offer::{hand, Shims};
+pub(crate) use offer::{as_tools_see, hand, Shims};
 
 /// In the environment, with the value `all`, where explicit widths are dropped.
 const MODE: &str = "JOBSERVER_SHIM";

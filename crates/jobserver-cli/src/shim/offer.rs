@@ -62,10 +62,7 @@ impl Shims {
         if !self.old_make || through_shim {
             return;
         }
-        let jobs = match flags.jobs() {
-            Some(Jobs::Limit(jobs)) => Some(jobs as usize),
-            _ => None,
-        };
+        let jobs = jobs(flags);
         // Who reads CARGO_MAKEFLAGS reads paths.
         let cargo = get(command, "CARGO_MAKEFLAGS");
         let ends = self.ends.get_or_init(|| Ends::open(path).ok());
@@ -111,6 +108,22 @@ pub(crate) fn hand(shims: Option<&Shims>, command: &mut Command) {
         _ => {
             command.env("MAKEFLAGS", words::without(&own)).env_remove(words::FIFO).env_remove(MODE);
         }
+    }
+}
+
+/// A value of MAKEFLAGS, or of its kind, as it is to who comes through a shim or looks for a path: for `doctor`.
+pub(crate) fn as_tools_see(value: OsString) -> OsString {
+    let flags = MakeFlags::parse(&words::without(&value));
+    let is_pipe = flags.jobserver().is_some_and(|text| matches!(Auth::parse(text), Ok(Auth::Pipe { .. })));
+    let path = env::var_os(words::FIFO).as_deref().and_then(words::path).filter(|_| is_pipe);
+    let jobs = jobs(&flags);
+    path.and_then(|path| flags.with_jobserver(&Auth::Fifo(path), jobs).ok()).unwrap_or(value)
+}
+
+fn jobs(flags: &MakeFlags) -> Option<usize> {
+    match flags.jobs() {
+        Some(Jobs::Limit(jobs)) => Some(jobs as usize),
+        _ => None,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! It is known by its file, not by its folder's name: a folder of shims may be there twice, by a link, or a `run` inside
 //! another one. It is looked for behind the last of them, so that two programs with shims of their own never hand a call
-//! to and fro. The shims and `style` may call this; who finds nothing says so.
+//! to and fro. The shims, `style` and `doctor` may call this; who finds nothing says so.
 
 use std::env;
 use std::ffi::OsStr;
@@ -27,8 +27,12 @@ pub(crate) fn find(name: &OsStr) -> Option<PathBuf> {
 
 /// Whether the folder holds shims of this program.
 pub(super) fn is_of_shims(folder: &Path) -> bool {
-    let found = fs::metadata(folder.join("make"));
-    found.is_ok_and(|found| Some(identity(&found)) == this_program())
+    is_shim(&folder.join("make"))
+}
+
+/// Whether this program is at that path.
+pub(crate) fn is_shim(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|found| Some(identity(&found)) == this_program())
 }
 
 fn this_program() -> Option<(u64, u64)> {

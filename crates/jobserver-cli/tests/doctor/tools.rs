@@ -4,6 +4,7 @@ use std::fs;
 
 use testkit::clients;
 
+use crate::sandbox::text;
 use crate::seen::{Place, DOCTOR};
 
 /// What doctor says about these words under `jobserver run` in this style.
@@ -22,7 +23,7 @@ fn a_make_too_old_for_a_named_pipe() {
     let outcome = place.under_run(&["-j4", "--style", "fifo"], "make -s -f recipe.mk 2>&1; true");
     assert!(outcome.out.contains("internal error: invalid --jobserver-auth string"), "{outcome:?}");
     place.under_run(&["-j4", "--style", "fifo"], &remedy).is_clean();
-    place.seen("after").is_content().has("kind", "pipe");
+    place.seen("after").is_content().has("kind", "fifo");
     // One that only lies on PATH is a note.
     asked(&place, "fifo", "cat").note("make-too-old");
     asked(&place, "pipe", "make -s").is_joined();
@@ -68,12 +69,26 @@ fn a_ninja_that_joins_named_pipes_only() {
 }
 
 #[test]
-fn where_run_would_shut_ninja_out_the_remedy_names_the_style() {
+fn where_run_would_shut_ninja_out_it_is_said() {
     let place = Place::with_old_make();
     place.fake("ninja", "1.13.2");
-    let seen = place.doctor("-- ninja", &[]);
-    assert_eq!(seen.note("no-jobserver"), "jobserver run --style fifo -- ninja");
+    // make is found through a shim, or not at all.
+    assert_eq!(place.doctor("-- ninja", &[]).note("no-jobserver"), "jobserver run -- ninja");
+    let seen = place.doctor(&format!("-- {}", text(&place.sandbox.path("bin/make"))), &[]);
     assert!(seen.0["run"].as_str().unwrap().ends_with("ninja joins none of those"), "{seen:?}");
+}
+
+#[test]
+fn below_a_shim_of_make_all_is_well() {
+    let place = Place::with_old_make();
+    place.link("ninja", &clients::ninja());
+    for (recipe, words) in [("@", "make"), ("+@", "make"), ("@", "ninja"), ("+@", "ninja")] {
+        place.sandbox.write("recipe.mk", &format!("all:\n\t{recipe}{DOCTOR} -- {words} >below\n"));
+        place.under_run(&["-j4"], "make -s -f recipe.mk").is_clean();
+        place.seen("below").is_joined().is_content().has("kind", "tracked");
+    }
+    place.under_run(&["-j4"], &format!("{DOCTOR} >below")).is_clean();
+    place.seen("below").is_content().has("kind", "tracked");
 }
 
 #[test]

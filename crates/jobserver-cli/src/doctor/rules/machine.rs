@@ -3,7 +3,6 @@
 use crate::doctor::finding::{export, note, problem, Finding};
 use crate::doctor::machine::{Fuse, RoomState};
 use crate::doctor::situation::Situation;
-use crate::doctor::tools::Program;
 
 /// A pool, a build tool and its compilers get by with so many.
 const FEW: u64 = 64;
@@ -58,7 +57,7 @@ fn room(situation: &Situation) -> Option<Finding> {
 }
 
 fn fuse(situation: &Situation) -> Option<Finding> {
-    if situation.make.as_ref().is_some_and(Program::takes_pipes_only) {
+    if situation.make_on_descriptors().is_some() {
         // Then `run` uses descriptors anyway.
         return None;
     }
