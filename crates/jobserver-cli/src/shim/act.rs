@@ -33,7 +33,9 @@ pub(crate) fn act() -> Option<exit::Code> {
     };
     let mut shim = Shim::new(tool, real, words);
     shim.prepare();
-    let error = shim.command.arg0(&shim.words[0]).args(&shim.words[1..]).exec();
+    // By its name cmake looks for its modules, and would look beside this program.
+    let called = if tool == Tool::Cmake { shim.real.as_os_str() } else { &shim.words[0] };
+    let error = shim.command.arg0(called).args(&shim.words[1..]).exec();
     Some(spawn::failed(shim.real.as_os_str(), &error))
 }
 

@@ -152,6 +152,12 @@ fn what_cmake_keeps_are_the_real_tools() {
         let outcome = run(&sandbox, &[&["-j4"], options, &["--", "cmake", "--build", text(&build), "-j8"]].concat());
         assert_eq!(outcome.status, Some(0), "{outcome:?}");
         assert_eq!(outcome.err.contains("leaves the pool"), options.is_empty(), "{outcome:?}");
+        let command = kept.lines().find_map(|line| line.strip_prefix("CMAKE_COMMAND:INTERNAL="));
+        assert_eq!(Path::new(command.unwrap()).file_name().unwrap(), "cmake", "{kept}");
+        // By the path of the shim, as one that a script keeps.
+        let by_path = shim(&sandbox, if options.is_empty() { "make" } else { "all" }, "cmake");
+        run(&sandbox, &["-j4", "--", text(&by_path), "--build", text(&build)]).is_clean();
+        run(&sandbox, &["-j4", "--", text(&by_path), text(&build)]).is_clean();
         // Not a shim is left in PATH.
         let mut later = sandbox.command("cmake");
         later.args(["--build", text(&build)]);
