@@ -50,7 +50,7 @@ impl Engine {
         self.rest.look = self.rest.look.or(nap.filter(|_| stir.moved).map(|nap| now + nap));
         let hearing = if self.rest.look.is_some() {
             Hearing::Nothing
-        } else if !self.splits && !free {
+        } else if !self.splits && !free && !self.scheduler.offers_lie_apart() {
             Hearing::Returns
         } else {
             Hearing::All
@@ -115,5 +115,49 @@ mod tests {
         }
         assert!(child.wait().unwrap().success());
         assert_eq!((engine.ledger().free(), engine.ledger().recovered(), engine.ledger().strays()), (1, 0, 0));
+    }
+
+    #[test]
+    fn who_took_its_own_gets_what_another_client_leaves_lying() {
+        let parent = tempfile::tempdir().unwrap();
+        let mut engine = Engine::start(&parent.path().join("pool"), Style::Tracked(Reach::Owner), 3).unwrap();
+        engine.never_split();
+        let owner = Owner { uid: rustix::process::geteuid().as_raw(), ..Owner::default() };
+        let lease = engine.open_lease("build", Terms::new("a build"), owner).unwrap();
+        engine.turn().unwrap();
+        let path = engine.path(lease).unwrap().to_path_buf();
+        let start = Instant::now();
+        let turn = |engine: &mut Engine| {
+            let left = BOUND.saturating_sub(start.elapsed());
+            let timeout = Timespec::try_from(engine.timeout().map_or(left, |timeout| timeout.min(left))).unwrap();
+            let fd = PollFd::from_borrowed_fd(engine.fd(), PollFlags::IN);
+            poll(&mut [fd], Some(&timeout)).unwrap();
+            assert!(start.elapsed() < BOUND, "one client waits beside a token that another one leaves lying");
+            engine.turn().unwrap();
+        };
+        let client = |script: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", &format!("exec 3<>$1; read go; {script}"), "sh"]).arg(&path);
+            command.stdin(Stdio::piped()).spawn().unwrap()
+        };
+        let (mut idle, mut busy) = (client(":"), client("t=$(head -c 1 <&3; head -c 1 <&3); printf $t >&3"));
+        while engine.ledger().offered() < 2 || engine.ledger().endpoints().count() < 2 {
+            turn(&mut engine);
+        }
+        // Until there is nothing more to do or to wait for.
+        while engine.timeout().is_some() {
+            turn(&mut engine);
+        }
+        let (idle_go, busy_go) = (idle.stdin.take(), busy.stdin.take());
+        drop(busy_go);
+        while engine.ledger().endpoints().count() > 1 {
+            turn(&mut engine);
+        }
+        drop(idle_go);
+        while engine.ledger().endpoints().count() > 0 {
+            turn(&mut engine);
+        }
+        assert!(busy.wait().unwrap().success() && idle.wait().unwrap().success());
+        assert_eq!((engine.ledger().free(), engine.ledger().recovered(), engine.ledger().strays()), (2, 0, 0));
     }
 }

@@ -108,6 +108,11 @@ impl Scheduler {
         has_all && self.stations[endpoint].kind.in_place()
     }
 
+    /// Offers lie at several clients: who takes its own may then want what another one leaves lying.
+    pub fn offers_lie_apart(&self) -> bool {
+        self.shares.values().map(|share| share.offering.len()).sum::<usize>() > 1
+    }
+
     fn debts(&mut self) -> Option<Action> {
         let owed = self.ledger.owed();
         let endpoint = (owed > 0).then(|| self.richest()).flatten()?;
