@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 
 use jobserver::{Auth, Client, Jobs, MakeFlags};
 
-use crate::leased;
-use crate::style;
+use crate::{leased, shim, style};
 
 /// How many slots the inherited jobserver has, if that can be known.
 pub(super) fn room(client: &Client) -> Option<usize> {
@@ -55,7 +54,8 @@ pub(super) fn is_plain(client: &Client) -> bool {
 
 /// cargo tells of its own pool in this variable alone.
 fn is_of_cargo() -> bool {
-    let named = |name| MakeFlags::parse(&std::env::var_os(name)?).jobserver().map(OsStr::to_owned);
+    let value = |name| std::env::var_os(name).map(shim::as_tools_see);
+    let named = |name| MakeFlags::parse(&value(name)?).jobserver().map(OsStr::to_owned);
     named("CARGO_MAKEFLAGS").is_some_and(|cargos| named("MAKEFLAGS").as_ref() != Some(&cargos))
 }
 

@@ -111,7 +111,7 @@ pub(crate) fn hand(shims: Option<&Shims>, command: &mut Command) {
     }
 }
 
-/// A value of MAKEFLAGS, or of its kind, as it is to who comes through a shim or looks for a path: for `doctor`.
+/// A value of MAKEFLAGS, or of its kind, as who comes through a shim or looks for a path sees it: for `doctor` and `exec`.
 pub(crate) fn as_tools_see(value: OsString) -> OsString {
     let flags = MakeFlags::parse(&words::without(&value));
     let is_pipe = flags.jobserver().is_some_and(|text| matches!(Auth::parse(text), Ok(Auth::Pipe { .. })));

@@ -97,11 +97,12 @@ fn several_that_need_all_slots_of_a_run_take_turns() {
     let jobs = "all: a b c d e\na b c d e: ; @+EXEC -n 3..3 --timeout 110 -- sh -c \
                 'mkdir busy && sleep 0.1 && rmdir busy && echo {}'\n";
     for path in makes() {
-        let styles: &[&str] = if path == clients::make_4_3() { &["pipe"] } else { &["pipe", "fifo"] };
+        let styles: &[&str] = if path == clients::make_4_3() { &["pipe", "fifo --shim"] } else { &["pipe", "fifo"] };
         for (style, outer) in styles.iter().flat_map(|&style| [(style, None), (style, Some(&path))]) {
             let sandbox = Sandbox::new();
             sandbox.write("inner.mk", &jobs.replace("EXEC", &format!("{} exec", jobserver())));
-            let run = ["-j3", "--style", style, "--", text(&path), "-s", "-f", "inner.mk"];
+            let run: Vec<&str> = ["-j3", "--style"].into_iter().chain(style.split(' ')).collect();
+            let run = [&run[..], &["--", text(&path), "-s", "-f", "inner.mk"]].concat();
             let outcome = match outer {
                 None => sandbox.run(&run),
                 Some(outer) => {
