@@ -78,14 +78,14 @@ impl Shim {
     }
 
     fn join(&mut self, path: &Path, words: Vec<OsString>) {
-        let there = fs::symlink_metadata(path);
-        if let Err(error) = there {
-            return self.without(path, &error, words);
-        }
+        let is_link = match fs::symlink_metadata(path) {
+            Ok(found) => found.is_symlink(),
+            Err(error) => return self.without(path, &error, words),
+        };
         // Before anything is opened, which may get their numbers where make has closed them.
         let above = ends::of_shim_above(self.auth.as_ref());
         match self.tool {
-            Tool::Make if make_version::takes_pipes_only(&self.real) => match ends::open_at(path) {
+            Tool::Make if make_version::takes_pipes_only(&self.real) => match ends::open_at(path, is_link) {
                 Ok(auth) => self.on_descriptors(&auth, path, above),
                 Err(error) => return self.without(path, &error, words),
             },
@@ -96,7 +96,7 @@ impl Shim {
             }
             // What make before 4.4 needs that cmake starts by its path, and what ninja needs.
             Tool::Cmake if self.auth.as_ref().is_some_and(ends::are_open) => self.name_path(path),
-            Tool::Cmake => match ends::open_at(path) {
+            Tool::Cmake => match ends::open_at(path, is_link) {
                 Ok(auth) => self.on_descriptors(&auth, path, above),
                 Err(error) => return self.without(path, &error, words),
             },

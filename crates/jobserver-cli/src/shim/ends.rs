@@ -18,22 +18,21 @@ use crate::sys;
 /// Numbers that no script uses for a redirection; make has to select on them, so below 1024.
 const FIRST: i32 = 100;
 
-/// Opens the path, to be inherited.
+/// Opens the path, which is a link or a named pipe itself, to be inherited.
 ///
 /// # Errors
 ///
 /// It is gone, or not ours, or no pipe.
-pub(super) fn open_at(path: &Path) -> io::Result<Auth> {
+pub(super) fn open_at(path: &Path, is_link: bool) -> io::Result<Auth> {
     // A link is answered by a server that lives. A plain named pipe may have been left by one that was killed: opened
     // as make opens it, it would wait for ever for somebody to open the other end.
-    let may_wait = fs::symlink_metadata(path)?.is_symlink();
     let flags = OFlags::CLOEXEC | OFlags::NOCTTY;
-    let quick = if may_wait { OFlags::empty() } else { OFlags::NONBLOCK };
+    let quick = if is_link { OFlags::empty() } else { OFlags::NONBLOCK };
     let read = retry_on_intr(|| open(path, OFlags::RDONLY | flags | quick, Mode::empty()))?;
     if FileType::from_raw_mode(rustix::fs::fstat(&read)?.st_mode) != FileType::Fifo {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no named pipe"));
     }
-    if !may_wait {
+    if !is_link {
         fcntl_setfl(&read, fcntl_getfl(&read)? - OFlags::NONBLOCK)?;
     }
     let write = retry_on_intr(|| open(path, OFlags::WRONLY | flags, Mode::empty()))?;
