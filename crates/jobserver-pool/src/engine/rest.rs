@@ -67,10 +67,12 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Command, Stdio};
+    use std::os::unix::process::CommandExt;
+    use std::process::{Child, Command, Stdio};
     use std::time::{Duration, Instant};
 
     use rustix::event::{poll, PollFd, PollFlags, Timespec};
+    use rustix::process::{kill_process_group, Pid, Signal};
 
     use super::*;
     use crate::endpoint::Style;
@@ -117,6 +119,16 @@ mod tests {
         assert_eq!((engine.ledger().free(), engine.ledger().recovered(), engine.ledger().strays()), (1, 0, 0));
     }
 
+    /// Ends with the test, and what it has started too.
+    struct Client(Child);
+
+    impl Drop for Client {
+        fn drop(&mut self) {
+            let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
+            let _ = self.0.wait();
+        }
+    }
+
     #[test]
     fn who_took_its_own_gets_what_another_client_leaves_lying() {
         let parent = tempfile::tempdir().unwrap();
@@ -138,7 +150,7 @@ mod tests {
         let client = |script: &str| {
             let mut command = Command::new("sh");
             command.args(["-c", &format!("exec 3<>$1; read go; {script}"), "sh"]).arg(&path);
-            command.stdin(Stdio::piped()).spawn().unwrap()
+            Client(command.stdin(Stdio::piped()).process_group(0).spawn().unwrap())
         };
         let (mut idle, mut busy) = (client(":"), client("t=$(head -c 1 <&3; head -c 1 <&3); printf $t >&3"));
         while engine.ledger().offered() < 2 || engine.ledger().endpoints().count() < 2 {
@@ -148,7 +160,7 @@ mod tests {
         while engine.timeout().is_some() {
             turn(&mut engine);
         }
-        let (idle_go, busy_go) = (idle.stdin.take(), busy.stdin.take());
+        let (idle_go, busy_go) = (idle.0.stdin.take(), busy.0.stdin.take());
         drop(busy_go);
         while engine.ledger().endpoints().count() > 1 {
             turn(&mut engine);
@@ -157,7 +169,7 @@ mod tests {
         while engine.ledger().endpoints().count() > 0 {
             turn(&mut engine);
         }
-        assert!(busy.wait().unwrap().success() && idle.wait().unwrap().success());
+        assert!(busy.0.wait().unwrap().success() && idle.0.wait().unwrap().success());
         assert_eq!((engine.ledger().free(), engine.ledger().recovered(), engine.ledger().strays()), (2, 0, 0));
     }
 }
