@@ -13,9 +13,13 @@ pub(super) struct Process {
     pub(super) start: u64,
     pub(super) parent: u32,
     pub(super) session: u32,
+    /// As the kernel calls it, or [`WAITS`].
     pub(super) state: char,
     pub(super) name: String,
 }
+
+/// The state of a process that waits for the pool to tell it where the path leads: it has not started.
+const WAITS: char = 'W';
 
 impl Process {
     pub(super) fn is_client(&self) -> bool {
@@ -64,7 +68,15 @@ pub(super) fn of(sessions: &[u32]) -> Vec<Process> {
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let one = |pid: u32| parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?);
     let is_ours = |process: &Process| sessions.contains(&process.session) && !['Z', 'X'].contains(&process.state);
-    pids.filter_map(one).filter(is_ours).collect()
+    pids.filter_map(one).filter(is_ours).map(marked).collect()
+}
+
+fn marked(mut process: Process) -> Process {
+    let waits_in = |place: String| place.trim() == "request_wait_answer";
+    if process.is_client() && fs::read_to_string(format!("/proc/{}/wchan", process.pid)).is_ok_and(waits_in) {
+        process.state = WAITS;
+    }
+    process
 }
 
 /// Whether a process runs no more.
@@ -110,7 +122,9 @@ pub(super) fn jobs_at_once(before: &[Process], after: &[Process], commands: &[u3
             false
         };
         let is_job = |job: &&Process| {
-            let compiles = job.name == "rustc" && by_pid.get(&job.parent).is_some_and(|parent| parent.name == "cargo");
+            let compiles = job.name == "rustc"
+                && job.state != WAITS
+                && by_pid.get(&job.parent).is_some_and(|parent| parent.name == "cargo");
             let has_client = by_pid.get(&job.parent).is_some_and(|parent| parent.starts_jobs());
             (compiles || has_client && !job.is_client() && job.name != "sh") && leads_to_a_command(job)
         };
@@ -176,5 +190,13 @@ mod tests {
         orphan[2].parent = 1;
         assert_eq!(jobs_at_once(&tree, &orphan, &[3]), 1);
         assert_eq!(jobs_at_once(&tree, &tree, &[]), 0);
+    }
+
+    #[test]
+    fn a_compiler_that_waits_to_start_is_no_job_yet() {
+        let mut tree = [process(3, 2, "cargo"), process(4, 3, "rustc"), process(5, 3, "rustc")];
+        assert_eq!(jobs_at_once(&tree, &tree, &[3]), 2);
+        tree[2].state = WAITS;
+        assert_eq!(jobs_at_once(&tree, &tree, &[3]), 1);
     }
 }
