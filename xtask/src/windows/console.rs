@@ -1,7 +1,7 @@
 //! Ctrl-C as a person presses it: in a terminal, while items of `jobserver each` run.
 //!
 //! The console tells every process of it. The item ends, and `jobserver` has to live on until then and say so. Not with
-//! make: make for Windows stops its own main thread to handle a Ctrl-C, and under wine often hangs in that.
+//! make: make for Windows did not end after a Ctrl-C under wine 8, for a reason that is not known; perhaps its own handler's.
 
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
