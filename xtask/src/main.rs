@@ -16,6 +16,7 @@ mod debian;
 mod downstreams;
 mod each;
 mod fuzz;
+mod machine;
 mod mixed;
 mod msrv;
 mod package;
@@ -87,6 +88,8 @@ enum Chore {
     Coverage,
     /// Measure the library beside `jobserver` 0.1.35.
     Bench(bench::Options),
+    /// Serve ten thousand clients in a virtual machine, where root may have as many descriptors as that needs.
+    Machine(machine::Options),
     /// Build examples/mixed as the README says, and fail if ever more jobs ran than slots.
     Mixed,
     /// Run the pool's scheduler under thousands of simulated clients; fail if a target is missed.
@@ -139,6 +142,7 @@ fn run(args: Args) -> anyhow::Result<()> {
         Chore::Valgrind => valgrind::run(&context),
         Chore::Coverage => coverage::run(&context),
         Chore::Bench(options) => bench::run(&context, &options),
+        Chore::Machine(options) => machine::run(&context, &options),
         Chore::Mixed => mixed::run(&context),
         Chore::Simulate => simulate::run(&context),
         Chore::Pool(options) => pool::run(&context, &options),

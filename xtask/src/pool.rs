@@ -9,7 +9,7 @@ pub(crate) mod builds;
 mod cost;
 mod fairness;
 mod idle;
-mod many;
+pub(crate) mod many;
 pub(crate) mod processes;
 mod real;
 mod recovery;

@@ -48,7 +48,7 @@ int main(int count, char **words) {
 const BOUND: Duration = Duration::from_secs(240);
 
 pub(crate) fn measure(stage: &Stage, quick: bool) -> Result<Vec<Row>> {
-    let program = compile(stage)?;
+    let program = compile(&stage.folder("clients")?)?;
     // An ordinary user has 16,384 pages for pipes, and a client takes three.
     let counts: &[usize] = match (quick, fs::metadata("/proc/self")?.uid() == 0) {
         (true, _) => &[1000],
@@ -109,8 +109,8 @@ fn with(stage: &Stage, program: &Path, count: usize) -> Result<Vec<Row>> {
     ])
 }
 
-fn compile(stage: &Stage) -> Result<PathBuf> {
-    let dir = stage.folder("clients")?;
+/// The program of the clients, in that folder.
+pub(crate) fn compile(dir: &Path) -> Result<PathBuf> {
     let (source, program) = (dir.join("clients.c"), dir.join("clients"));
     fs::write(&source, CLIENTS).with_context(|| source.display().to_string())?;
     let status = Command::new("gcc").args(["-O2", "-static", "-o"]).arg(&program).arg(&source).status();
@@ -118,12 +118,12 @@ fn compile(stage: &Stage) -> Result<PathBuf> {
     Ok(program)
 }
 
-fn endpoints(status: &Value) -> usize {
+pub(crate) fn endpoints(status: &Value) -> usize {
     let leases = status["leases"].as_array().map_or(&[][..], Vec::as_slice);
     leases.iter().filter_map(|lease| lease["endpoints"].as_array()).map(Vec::len).sum()
 }
 
-fn known_of(status: &Value) -> String {
+pub(crate) fn known_of(status: &Value) -> String {
     let mut status = status.clone();
     for lease in status["leases"].as_array_mut().into_iter().flatten() {
         lease["endpoints"] = json!("...");

@@ -17,27 +17,30 @@ use super::{EndpointId, Endpoints};
 /// served, only after a token was missed, and only as long as its client has more than its share.
 const AWAKE: Duration = Duration::from_micros(1500);
 
+/// When one token was caught, and more are wanted, the next one is waited for this long: a client whose jobs have ended
+/// together returns it as soon as it has found that it can't have the first one again.
+const NEXT: Duration = Duration::from_micros(200);
+
 impl Endpoints {
-    /// From now on what comes back at one of these endpoints, where nothing lies, is taken out at once. One byte: then the
-    /// driver is to decide anew.
+    /// From now on what comes back at one of these endpoints, where nothing lies, is taken out at once, up to so many bytes:
+    /// then the driver is to decide anew.
     ///
     /// # Errors
     /// The kernel has no memory for it; some may not be caught then.
-    pub fn catch(&mut self, endpoints: impl Iterator<Item = EndpointId>) -> io::Result<()> {
-        let fifo = |id| Some((self.endpoints.get(&id)?.inn.as_ref()?.number, id));
-        let wanted: BTreeMap<u64, EndpointId> = endpoints.filter_map(fifo).collect();
+    pub fn catch(&mut self, endpoints: impl Iterator<Item = (EndpointId, usize)>) -> io::Result<()> {
+        let fifo = |(id, most)| Some((self.endpoints.get(&id)?.inn.as_ref()?.number, (id, most)));
+        let wanted: BTreeMap<u64, (EndpointId, usize)> = endpoints.filter_map(fifo).collect();
         for number in self.caught.keys().copied().collect::<Vec<_>>() {
             if !wanted.contains_key(&number) {
                 self.let_go(number);
             }
         }
-        for (number, id) in wanted {
-            if self.caught.contains_key(&number) {
-                continue;
-            }
-            if let Some(fifo) = self.caught_fifo(id, number) {
+        for (number, (id, most)) in wanted {
+            if let Some(known) = self.caught.get_mut(&number) {
+                known.1 = most;
+            } else if let Some(fifo) = self.caught_fifo(id, number) {
                 epoll::add(&self.epoll, fifo.file(), epoll::EventData::new_u64(number), epoll::EventFlags::IN)?;
-                self.caught.insert(number, id);
+                self.caught.insert(number, (id, most));
             }
         }
         Ok(())
@@ -45,7 +48,7 @@ impl Endpoints {
 
     /// It is not to be caught any more: something else is about to lie there, or it is about to go.
     pub(super) fn let_go(&mut self, number: u64) {
-        let Some(id) = self.caught.remove(&number) else { return };
+        let Some((id, _)) = self.caught.remove(&number) else { return };
         if let Some(fifo) = self.caught_fifo(id, number) {
             // Explicitly: a copy of the descriptor elsewhere would keep it in the set.
             let _ = epoll::delete(&self.epoll, fifo.file());
@@ -56,14 +59,19 @@ impl Endpoints {
     pub(super) fn take_caught(&mut self, ready: Vec<u64>) -> io::Result<Vec<u64>> {
         let is_caught = |number: &u64| self.caught.contains_key(number);
         let (caught, others): (Vec<u64>, Vec<u64>) = ready.into_iter().partition(is_caught);
-        if let Some((&number, &id)) = caught.first().and_then(|number| self.caught.get_key_value(number)) {
-            let start = Instant::now();
+        if let Some((&number, &(id, _))) = caught.first().and_then(|number| self.caught.get_key_value(number)) {
+            self.stirred.insert(id);
             // Where it was quicker: if several of its jobs have ended at once, the next one's token follows, and to sleep
             // until then would be as slow again.
-            while !self.take_back(number)? && start.elapsed() < AWAKE {
+            let mut until = Instant::now() + AWAKE;
+            while self.caught.contains_key(&number) {
+                if self.take_back(number)? > 0 {
+                    until = Instant::now() + NEXT;
+                } else if Instant::now() >= until {
+                    break;
+                }
                 std::hint::spin_loop();
             }
-            self.stirred.insert(id);
         }
         Ok(others)
     }
@@ -77,20 +85,17 @@ impl Endpoints {
         }
     }
 
-    fn take_back(&mut self, number: u64) -> io::Result<bool> {
-        let endpoint = self.caught.get(&number).and_then(|id| self.endpoints.get_mut(id));
-        let Some((endpoint, got)) = endpoint.and_then(|endpoint| {
-            let got = endpoint.inn.as_mut()?.take(1);
-            Some((endpoint, got))
-        }) else {
-            return Ok(true);
-        };
-        let got = got?;
+    /// Answers how many it were.
+    fn take_back(&mut self, number: u64) -> io::Result<usize> {
+        let Some((id, most)) = self.caught.get_mut(&number) else { return Ok(0) };
+        let Some(endpoint) = self.endpoints.get_mut(id) else { return Ok(0) };
+        let got = endpoint.inn.as_mut().map_or(Ok(0), |inn| inn.take(*most))?;
         endpoint.caught += got;
-        if got > 0 {
+        *most -= got;
+        if *most == 0 {
             self.let_go(number);
         }
-        Ok(got > 0)
+        Ok(got)
     }
 
     fn caught_fifo(&self, id: EndpointId, number: u64) -> Option<&Fifo> {

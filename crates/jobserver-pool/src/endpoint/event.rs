@@ -30,6 +30,8 @@ pub enum Style {
 pub enum Kind {
     /// It waits for a token in a read or poll.
     Waiting,
+    /// It waits as well, and has one FIFO for both ways: it takes again what it returns without anybody's help.
+    Unsplit,
     /// Its reads never wait; it looks when it has work, mostly after one of its own jobs ended.
     NonWaiting,
     /// So far it can only return tokens: offers would lie there unseen.

@@ -180,6 +180,11 @@ impl Fifo {
         Ok(removed)
     }
 
+    /// Whether as much lies in it as when it was last looked at or changed.
+    pub fn is_as_known(&self) -> io::Result<bool> {
+        Ok(self.count()? == self.lying)
+    }
+
     fn count(&self) -> io::Result<usize> {
         rustix::io::ioctl_fionread(&self.file).map(|count| count as usize).map_err(|error| self.named(error))
     }

@@ -50,6 +50,17 @@ impl Endpoints {
         self.ended(closed)
     }
 
+    /// What the driver itself has laid and taken makes events like what clients do: they would wake it in vain. Whoever has
+    /// done anything meanwhile is told of as ever.
+    pub fn forget_own_moves(&mut self) -> io::Result<()> {
+        let moved = self.stir.moved;
+        let noted = self.take_note();
+        let endpoints = &self.endpoints;
+        self.stirred.retain(|id| endpoints.get(id).is_some_and(|endpoint| !matches!(endpoint.is_as_known(), Ok(true))));
+        self.stir.moved = moved || self.has_more();
+        noted
+    }
+
     /// Reads the kernel's events: opens and closes change roles, everything else only asks for a look.
     fn take_note(&mut self) -> io::Result<()> {
         let mut happenings = self.watch.news.happenings()?;
@@ -249,6 +260,9 @@ impl Endpoints {
         if was == Roles::Fresh && step.roles == Roles::Writer && !endpoint.turn_writer(&mut old) {
             endpoint.roles = Roles::Single;
             kind = Some(Kind::Waiting);
+        }
+        if kind == Some(Kind::Waiting) && endpoint.roles == Roles::Single && !self.splits {
+            kind = Some(Kind::Unsplit);
         }
         if let Some(kind) = kind {
             self.announce(id, kind);

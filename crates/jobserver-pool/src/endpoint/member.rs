@@ -105,6 +105,16 @@ impl Endpoint {
         self.inn.as_mut().map_or(Ok(0), Fifo::removed)
     }
 
+    /// Whether nobody has moved a token since the last look.
+    pub fn is_as_known(&self) -> io::Result<bool> {
+        for fifo in self.fifos() {
+            if !fifo.is_as_known()? {
+                return Ok(false);
+            }
+        }
+        Ok(self.caught == 0)
+    }
+
     /// A thread follows the link: what it followed it for before is over, whether that was an open or not.
     pub fn asked_by(&mut self, thread: u32) {
         let opens = self.fifos().map(|fifo| fifo.opens).sum();

@@ -75,8 +75,8 @@ pub struct Endpoints {
     /// What there was since the driver last asked.
     stir: Stir,
     splits: bool,
-    /// FIFOs of which the driver wants what comes back.
-    caught: HashMap<u64, EndpointId>,
+    /// FIFOs of which the driver wants what comes back, and how much of it.
+    caught: HashMap<u64, (EndpointId, usize)>,
     /// Whether the driver says when a process that is new starts.
     asks_first: bool,
     /// Those who wait for that.
@@ -211,9 +211,9 @@ impl Endpoints {
         !self.events.is_empty() || !self.stirred.is_empty()
     }
 
-    /// From now on every client has one FIFO for both ways.
-    pub fn never_split(&mut self) {
-        self.splits = false;
+    /// Whether a client that opens its first end from now on, and waits, gets a second FIFO for what it returns.
+    pub fn split(&mut self, splits: bool) {
+        self.splits = splits;
     }
 
     /// Opens a lease of user `uid` and returns it; its path goes into MAKEFLAGS.

@@ -26,12 +26,10 @@ impl Client {
     }
 }
 
-/// `splits`: a client that waits has a FIFO of its own for returns.
-pub(super) fn kind(kind: endpoint::Kind, splits: bool) -> Kind {
+pub(super) fn kind(kind: endpoint::Kind) -> Kind {
     match kind {
         endpoint::Kind::NonWaiting => Kind::NonWaiting,
-        endpoint::Kind::Waiting if !splits => Kind::Shared { in_place: true },
-        endpoint::Kind::Shared => Kind::Shared { in_place: true },
+        endpoint::Kind::Unsplit | endpoint::Kind::Shared => Kind::Shared { in_place: true },
         endpoint::Kind::Pipes => Kind::Shared { in_place: false },
         // One that only writes refuses every offer until it opens a second end, and is asked ever more rarely.
         endpoint::Kind::Waiting | endpoint::Kind::Writing => Kind::Waiting,
@@ -39,6 +37,15 @@ pub(super) fn kind(kind: endpoint::Kind, splits: bool) -> Kind {
 }
 
 impl Engine {
+    pub(super) fn set_kind(&mut self, client: EndpointId, kind: Kind) {
+        self.scheduler.set_kind(self.now(), client, kind);
+        if kind.in_place() {
+            self.split.remove(&client);
+        } else {
+            self.split.insert(client);
+        }
+    }
+
     /// So many bytes came back, of which `left` lie where the client reads.
     pub(super) fn returned(&mut self, number: endpoint::EndpointId, returned: usize, left: usize) {
         let Some(&client) = self.numbers.get(&number) else { return };

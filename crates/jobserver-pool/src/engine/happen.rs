@@ -16,7 +16,7 @@ impl Engine {
             Event::Opened { endpoint, lease, process, kind } => self.opened(endpoint, lease, process, kind),
             Event::Changed { endpoint, kind } => {
                 if let Some(&client) = self.numbers.get(&endpoint) {
-                    self.scheduler.set_kind(self.now(), client, client::kind(kind, self.splits));
+                    self.set_kind(client, client::kind(kind));
                     self.scheduler.set_shut(self.now(), client, false);
                     self.tell_descriptors(client, endpoint, kind);
                 }
@@ -71,9 +71,7 @@ impl Engine {
         let now = self.now();
         // The heir of a client whose lease was closed meanwhile has none to be counted for.
         let lease = self.places.get(&place).copied();
-        let Some(client) =
-            lease.and_then(|lease| self.scheduler.open_endpoint(now, lease, client::kind(kind, self.splits)))
-        else {
+        let Some(client) = lease.and_then(|lease| self.scheduler.open_endpoint(now, lease, client::kind(kind))) else {
             return self.endpoints.shut(number);
         };
         log::debug!("client {} is process {:?}, {kind:?}", number.0, process.map(|process| process.pid));
@@ -82,6 +80,7 @@ impl Engine {
             self.by_pid.insert((place, process.pid), client);
         }
         self.clients.insert(client, Client::new(number, place, process));
+        self.set_kind(client, client::kind(kind));
         self.tell_descriptors(client, number, kind);
     }
 
@@ -105,6 +104,7 @@ impl Engine {
     pub(super) fn gone(&mut self, number: endpoint::EndpointId) {
         let Some(client) = self.numbers.remove(&number) else { return };
         let Some(known) = self.clients.remove(&client) else { return };
+        self.split.remove(&client);
         self.journal.write((number.0, (0, 0)), 0);
         let held = self.scheduler.close_endpoint(self.now(), client);
         let pid = known.process.map(|process| process.pid);

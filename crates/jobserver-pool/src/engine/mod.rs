@@ -4,6 +4,7 @@
 //! One thread, no timer of its own: it is woken by [`Engine::fd`] or after [`Engine::timeout`], and then
 //! [`Engine::turn`] does all there is to do.
 
+mod act;
 mod adopt;
 mod client;
 mod happen;
@@ -15,7 +16,7 @@ mod starts;
 mod watched;
 mod width;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ use crate::admission::Shortage;
 use crate::control::Moved;
 use crate::endpoint::{self, Endpoints, Event, Style};
 use crate::ledger::{EndpointId, LeaseId, Ledger, Stage, Terms};
-use crate::scheduler::{Action, Nanos, Scheduler};
+use crate::scheduler::{Nanos, Scheduler};
 use client::Client;
 use journal::{Found, Journal};
 use rest::Rest;
@@ -74,8 +75,10 @@ pub struct Engine {
     endpoints: Endpoints,
     scheduler: Scheduler,
     style: Style,
-    /// Whether clients that wait have a FIFO of their own for returns.
+    /// Whether clients may get a FIFO of their own for returns.
     splits: bool,
+    /// Those who have one, or what else does not lie in place.
+    split: HashSet<EndpointId>,
     /// A turn was ended before all was done.
     more: bool,
     set: u32,
@@ -151,6 +154,7 @@ impl Engine {
             scheduler: Scheduler::new(capacity),
             style,
             splits: true,
+            split: HashSet::new(),
             more: false,
             set: capacity,
             allowed: None,
@@ -179,12 +183,12 @@ impl Engine {
     /// holds their FIFOs. What they return lies where they read it, so they live on.
     pub fn never_split(&mut self) {
         self.splits = false;
-        self.endpoints.never_split();
+        self.choose_split();
         // Nor will there be another server.
         self.journal.stop(&self.directory);
     }
 
-    /// Whether clients that wait have a FIFO of their own for returns.
+    /// Whether clients may get a FIFO of their own for returns.
     pub fn splits(&self) -> bool {
         self.splits
     }
@@ -226,6 +230,7 @@ impl Engine {
             Lease { place, name: name.to_string(), path, owner, since: SystemTime::now(), sharing: None },
         );
         self.places.insert(place, lease);
+        self.choose_split();
         if at_once {
             self.granted(lease);
         }
@@ -299,20 +304,13 @@ impl Engine {
         if self.sweep.is_some_and(|sweep| sweep <= Instant::now()) {
             self.sweep();
         }
-        self.more = false;
-        for number in 0.. {
-            let Some(action) = self.scheduler.next(self.now()) else { break };
-            self.perform(action);
-            if number == A_TURN {
-                self.more = true;
-                break;
-            }
-        }
+        let acted = self.act();
         let asked = self.ask_first();
+        let forgot = if acted { self.endpoints.forget_own_moves() } else { Ok(()) };
         self.note_moves();
         self.write_journal();
         debug_assert!(self.ledger().balanced());
-        result.and(asked).and(self.listen())
+        result.and(asked).and(forgot).and(self.listen())
     }
 
     /// All that has happened; the part of it that brings clients and takes of tokens is done.
@@ -342,33 +340,6 @@ impl Engine {
         self.start.elapsed().as_nanos() as Nanos
     }
 
-    fn perform(&mut self, action: Action) {
-        log::trace!("{action:?}");
-        match action {
-            Action::Offer { endpoint, count } => {
-                self.touched.push(endpoint);
-                let laid = self.number(endpoint).map(|number| self.endpoints.offer(number, count as usize));
-                if !matches!(laid, Some(Ok(()))) {
-                    self.scheduler.refused(self.now(), endpoint, count);
-                }
-            }
-            Action::Withdraw { endpoint, count } => {
-                // What can't be read back lies there still, and is found again by counting.
-                let number = self.number(endpoint);
-                let got = number.map_or(Ok(0), |number| self.endpoints.withdraw(number, count as usize)).unwrap_or(0);
-                if got < count as usize {
-                    self.quicker.push(endpoint);
-                    // More than one read brings: the rest comes with the next turn.
-                    self.more |= got > 0;
-                }
-                self.touched.push(endpoint);
-                self.scheduler.withdrawn(self.now(), endpoint, got as u32);
-            }
-            Action::Grant { lease } => self.granted(lease),
-            Action::Start { endpoint } => self.start_paused(endpoint),
-        }
-    }
-
     fn granted(&mut self, lease: LeaseId) {
         self.note_lease(lease, true);
         self.notices.push_back(Notice::Granted(lease));
@@ -383,6 +354,7 @@ impl Engine {
         if self.ledger().lease(lease).is_none() {
             if let Some(Lease { place, .. }) = self.leases.remove(&lease) {
                 self.places.remove(&place);
+                self.choose_split();
             }
         }
     }

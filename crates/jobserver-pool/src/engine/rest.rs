@@ -27,6 +27,18 @@ pub(super) struct Rest {
 }
 
 impl Engine {
+    /// Two FIFOs let the pool decide who gets what a client returns. In a build that is alone there is nothing to decide,
+    /// and each token's way through the server would cost it: who comes there has one FIFO for both ways, from which
+    /// tokens are caught once other builds are there.
+    pub(super) fn choose_split(&mut self) {
+        self.endpoints.split(self.splits && self.leases.len() > 1);
+    }
+
+    /// One build, of which every client takes again itself what it returns.
+    fn is_one_build(&self) -> bool {
+        self.leases.len() <= 1 && self.split.is_empty()
+    }
+
     /// What nobody can win by is looked at now and then, not each time: a wake-up costs more than all that follows it.
     pub(super) fn listen(&mut self) -> io::Result<()> {
         let (now, stir) = (self.now(), self.endpoints.stir());
@@ -43,14 +55,14 @@ impl Engine {
         } else {
             // One build alone: it is not for the pool to say which of its processes goes first, only that no slot is
             // left unused.
-            (!self.splits && now - self.rest.stirred < policy::BUSY).then_some(policy::BUSY)
+            (self.is_one_build() && now - self.rest.stirred < policy::BUSY).then_some(policy::BUSY)
         };
         self.rest.stirred = if stir.moved { now } else { self.rest.stirred };
         // Where nothing has stirred, no timer is needed.
         self.rest.look = self.rest.look.or(nap.filter(|_| stir.moved).map(|nap| now + nap));
         let hearing = if self.rest.look.is_some() {
             Hearing::Nothing
-        } else if !self.splits && !free && !self.scheduler.offers_lie_apart() {
+        } else if self.is_one_build() && !free && !self.scheduler.offers_lie_apart() {
             Hearing::Returns
         } else {
             Hearing::All
@@ -68,6 +80,7 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use std::os::unix::process::CommandExt;
+    use std::path::Path;
     use std::process::{Child, Command, Stdio};
     use std::time::{Duration, Instant};
 
@@ -75,8 +88,8 @@ mod tests {
     use rustix::process::{kill_process_group, Pid, Signal};
 
     use super::*;
-    use crate::endpoint::Style;
-    use crate::engine::Owner;
+    use crate::endpoint::{Kind, Style};
+    use crate::engine::{Notice, Owner};
     use crate::fuse::Reach;
     use crate::ledger::Terms;
 
@@ -171,5 +184,59 @@ mod tests {
         }
         assert!(busy.0.wait().unwrap().success() && idle.0.wait().unwrap().success());
         assert_eq!((engine.ledger().free(), engine.ledger().recovered(), engine.ledger().strays()), (2, 0, 0));
+    }
+
+    #[test]
+    fn only_builds_that_meet_others_are_split() {
+        let parent = tempfile::tempdir().unwrap();
+        let mut engine = Engine::start(&parent.path().join("pool"), Style::Tracked(Reach::Owner), 3).unwrap();
+        let lease = |engine: &mut Engine, name: &str| {
+            let owner = Owner { uid: rustix::process::geteuid().as_raw(), ..Owner::default() };
+            let lease = engine.open_lease(name, Terms::new("a build"), owner).unwrap();
+            engine.turn().unwrap();
+            (lease, engine.path(lease).unwrap().to_path_buf())
+        };
+        // As make does: one end for each way.
+        let client = |path: &Path| {
+            let mut command = Command::new("sh");
+            command.args(["-c", "exec 3<$1 4>$1; read go", "sh"]).arg(path);
+            Client(command.stdin(Stdio::piped()).process_group(0).spawn().unwrap())
+        };
+        let start = Instant::now();
+        let kind_of = |engine: &mut Engine, client: &Client| {
+            let (mut last, mut opens) = (None, 0);
+            // Its kind is known when it has both ends open.
+            while opens < 2 || last.is_none() {
+                assert!(start.elapsed() < BOUND, "the client has not opened both ends: {last:?}");
+                engine.turn().unwrap();
+                while let Some(notice) = engine.notice() {
+                    if let Notice::Opened { pid, kind, descriptors, .. } = notice {
+                        last = (pid == Some(client.0.id())).then_some((kind, descriptors.len())).or(last);
+                    }
+                }
+                let fds = std::fs::read_dir(format!("/proc/{}/fd", client.0.id())).unwrap();
+                opens = fds
+                    .filter(|fd| fd.as_ref().is_ok_and(|fd| ["3", "4"].iter().any(|n| fd.file_name() == *n)))
+                    .count();
+            }
+            last.unwrap()
+        };
+        let (_, path) = lease(&mut engine, "first");
+        let first = client(&path);
+        assert_eq!(kind_of(&mut engine, &first), (Kind::Unsplit, 1));
+        let (other, others_path) = lease(&mut engine, "other");
+        let met = client(&path);
+        assert_eq!(kind_of(&mut engine, &met), (Kind::Waiting, 2));
+        let others = client(&others_path);
+        assert_eq!(kind_of(&mut engine, &others), (Kind::Waiting, 2));
+        drop(others);
+        engine.end_command(other);
+        engine.close_lease(other);
+        while engine.ledger().lease(other).is_some() {
+            assert!(start.elapsed() < BOUND, "the other build is still there");
+            engine.turn().unwrap();
+        }
+        let alone = client(&path);
+        assert_eq!(kind_of(&mut engine, &alone), (Kind::Unsplit, 1));
     }
 }

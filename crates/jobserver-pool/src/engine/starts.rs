@@ -39,7 +39,7 @@ impl Engine {
         let contended = self.leases.len() > 1 || self.scheduler.has_too_much_out();
         self.endpoints.ask_first(contended);
         let clients = self.scheduler.to_catch().take_while(|_| contended);
-        let numbers = clients.filter_map(|client| self.clients.get(&client)).map(|client| client.number);
+        let numbers = clients.filter_map(|(client, most)| Some((self.clients.get(&client)?.number, most as usize)));
         self.endpoints.catch(numbers)
     }
 

@@ -4,7 +4,8 @@
 //! thread that asks: that is all the pool needs of FUSE. Data never comes here. A whole library of FUSE brings
 //! threads, sessions and dozens of operations; this is one descriptor that never blocks, for a loop around epoll.
 //!
-//! Nothing is cached by the kernel. To another user a lease does not exist; root sees all.
+//! Where links lead is never cached by the kernel; that they exist is, for a moment, and only where nobody but their owner
+//! can look. To another user a lease does not exist; root sees all.
 //!
 //! It refuses everything but looking up, listing, asking for attributes, and reading links.
 
@@ -36,6 +37,7 @@ pub struct Fuse {
     _mount: mount::Mount,
     links: BTreeMap<u64, Link>,
     nodes: HashMap<String, u64>,
+    reach: Reach,
     buffer: Vec<u8>,
 }
 
@@ -86,7 +88,8 @@ impl Fuse {
     pub fn mount(at: &Path, reach: Reach) -> io::Result<Fuse> {
         Fuse::clear(at)?;
         let (device, mount) = mount::mount(at, reach)?;
-        Ok(Fuse { device, _mount: mount, links: BTreeMap::new(), nodes: HashMap::new(), buffer: vec![0; wire::BUFFER] })
+        let (links, nodes, buffer) = (BTreeMap::new(), HashMap::new(), vec![0; wire::BUFFER]);
+        Ok(Fuse { device, _mount: mount, links, nodes, reach, buffer })
     }
 
     /// Takes away a mount that a killed server left at `at`, if there is one.
@@ -171,7 +174,7 @@ impl Fuse {
             }
             Operation::ReadLink => gone(),
             Operation::Lookup(name) => match self.find(name, uid) {
-                Some((node, link)) => wire::entry(unique, node, link.uid),
+                Some((node, link)) => wire::entry(unique, node, link.uid, self.reach == Reach::Owner),
                 None => gone(),
             },
             Operation::GetAttr if node == wire::ROOT => {

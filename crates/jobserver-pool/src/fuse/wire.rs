@@ -110,11 +110,16 @@ pub(super) fn init(unique: u64, major: u32, minor: u32, flags: u32) -> Vec<u8> {
     answer.finish(unique, 0)
 }
 
-/// The answer to LOOKUP: nothing of it may be kept.
-pub(super) fn entry(unique: u64, node: u64, uid: u32) -> Vec<u8> {
+/// For so many nanoseconds a name may be kept: a client opens its link twice at once. Not longer, since a lease may be closed
+/// and opened anew under its name.
+const NAME_HOLDS: u32 = 20_000_000;
+
+/// The answer to LOOKUP: the name may be kept for a moment, or not at all, and nothing else.
+pub(super) fn entry(unique: u64, node: u64, uid: u32, holds: bool) -> Vec<u8> {
     let mut answer = Answer::new();
-    // node, generation, and how long name and attributes hold: no time at all.
-    answer.longs(&[node, 0, 0, 0, 0]);
+    // node, generation, and how long name and attributes hold: seconds, then nanoseconds.
+    answer.longs(&[node, 0, 0, 0]);
+    answer.words(&[if holds { NAME_HOLDS } else { 0 }, 0]);
     answer.attributes(node, uid);
     answer.finish(unique, 0)
 }
@@ -244,7 +249,7 @@ mod tests {
     fn answers_have_the_sizes_of_the_kernels_structures() {
         let body = |bytes: Vec<u8>| bytes.len() - 16;
         assert_eq!(body(init(1, 7, 45, u32::MAX)), 64);
-        assert_eq!(body(entry(1, 2, 0)), 128);
+        assert_eq!(body(entry(1, 2, 0, true)), 128);
         assert_eq!(body(attributes(1, 2, 0)), 104);
         assert_eq!(body(statfs(1)), 80);
         assert_eq!(body(opened(1)), 16);

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -186,8 +186,10 @@ fn open_files(pid: u32, files: &Named<'_>) -> io::Result<Vec<(usize, Opened)>> {
         let Ok(target) = fs::read_link(&link) else { continue };
         let Some(same) = last_name(&target).and_then(|name| files.get(name)) else { continue };
         let info = PathBuf::from(format!("/proc/{pid}/fdinfo")).join(&number);
-        let text = match fs::read_to_string(info) {
-            Ok(text) => text,
+        let mut text = [0; 512];
+        let text = match fs::File::open(info).and_then(|mut file| file.read(&mut text)) {
+            // What is asked for is in its first lines.
+            Ok(length) => String::from_utf8_lossy(&text[..length]),
             Err(error) if is_exhausted(&error) => return Err(error),
             Err(_) => continue,
         };
@@ -259,8 +261,10 @@ struct Stat {
 }
 
 fn stat(pid: u32) -> io::Result<Stat> {
-    let text = fs::read(format!("/proc/{pid}/stat"))?;
-    parse_stat(&String::from_utf8_lossy(&text)).ok_or_else(|| unreadable("stat", pid))
+    // Read at once: `fs::read` would begin with 32 bytes.
+    let mut text = [0; 1024];
+    let length = fs::File::open(format!("/proc/{pid}/stat"))?.read(&mut text)?;
+    parse_stat(&String::from_utf8_lossy(&text[..length])).ok_or_else(|| unreadable("stat", pid))
 }
 
 /// `PID (COMMAND) STATE PPID ...`: the command may hold blanks and parentheses, so the last one counts.

@@ -5,7 +5,7 @@
 //! sub-make and a ninja. There a lease that has more than its share can be made to wait: the process waits for its
 //! answer, and the slot in which it was started goes to whoever has less.
 
-use super::index::{Spot, EMPTY};
+use super::index::{Share, Spot, EMPTY};
 use super::order::{Place, Rank};
 use super::pick::Action;
 use super::policy::CAUGHT;
@@ -29,11 +29,12 @@ impl Scheduler {
         self.ledger.owed() > 0 || !self.places.over.is_empty()
     }
 
-    /// Clients that would read again what they return, while others should have it.
-    pub fn to_catch(&self) -> impl Iterator<Item = EndpointId> + '_ {
+    /// Clients that would read again what they return, while others should have it, and how much of it.
+    pub fn to_catch(&self) -> impl Iterator<Item = (EndpointId, u32)> + '_ {
         let lease = |endpoint| self.ledger.endpoint(endpoint).map(|account| account.lease());
+        let most = move |endpoint| Some((endpoint, lease(endpoint).map(|lease| self.too_wide_by(lease))?));
         let in_place = self.places.in_place.iter().copied().take(CAUGHT);
-        in_place.filter(move |&endpoint| lease(endpoint).is_some_and(|lease| self.is_too_wide(lease)))
+        in_place.filter_map(most).filter(|&(_, most)| most > 0)
     }
 
     /// Whether a process may have to wait at all: where not, there is no need to find out whose slot it starts in.
@@ -112,6 +113,25 @@ impl Scheduler {
         let level = poor.level(&rich);
         let had_less = level.is_eq() && class == Class::Keen && poor.rank.service < rank.service;
         poor.rank.lease != lease && (level.is_lt() || had_less)
+    }
+
+    /// How many slots of this lease others should have, one of them who has least: at least 1 if any.
+    fn too_wide_by(&self, lease: LeaseId) -> u32 {
+        if !self.is_too_wide(lease) {
+            return 0;
+        }
+        let known = |lease| Some((self.ledger.lease(lease)?, self.shares.get(lease)?));
+        let poor = self.hungriest(&EMPTY).and_then(|(poor, ..)| known(poor.rank.lease));
+        let (Some((rich, richs)), Some((poor, poors))) = (known(lease), poor) else { return 1 };
+        let width = |share: &Share| self.places.users.get(&share.user()).map_or(0, |user| user.width);
+        let by = if richs.user() == poors.user() {
+            let [rich_weight, poor_weight] = [rich, poor].map(|account| u64::from(account.terms().weight));
+            let [rich_width, poor_width] = [rich, poor].map(|account| u64::from(account.width()));
+            (rich_width * poor_weight).saturating_sub(poor_width * rich_weight) / (rich_weight + poor_weight).max(1)
+        } else {
+            width(richs).saturating_sub(width(poors)) / 2
+        };
+        u32::try_from(by).unwrap_or(u32::MAX).max(1)
     }
 
     /// The process of a lease that has waited longest.

@@ -22,6 +22,8 @@ pub(crate) struct Tree {
 struct Known {
     ticks: u64,
     name: String,
+    /// While it begins to execute a program, it has that one's name already and no command line.
+    has_command: bool,
     round: u64,
 }
 
@@ -48,9 +50,14 @@ impl Tree {
             }
             if !has_name {
                 events.push(event(at, What::Program(seen.name.clone())));
-                events.extend(procfs::command(pid).map(|command| event(at, What::Command(command))));
             }
-            self.known.insert(pid, Known { ticks: seen.ticks, name: seen.name, round });
+            let mut has_command = has_name && old.is_some_and(|old| old.has_command);
+            if !has_command {
+                let command = procfs::command(pid);
+                has_command = command.is_some();
+                events.extend(command.map(|command| event(at, What::Command(command))));
+            }
+            self.known.insert(pid, Known { ticks: seen.ticks, name: seen.name, has_command, round });
             line.extend(procfs::children(pid).into_iter().map(|child| (child, pid)));
         }
         self.known.retain(|&pid, known| {
