@@ -13,14 +13,13 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use jobserver::Client;
 use rustix::event::{poll, PollFd, PollFlags};
 use rustix::io::{retry_on_intr, Errno};
 
-use crate::{exit, sys};
+use crate::{exit, spawn, sys};
 
 /// As what it is started, and seen in a list of processes.
 const NAME: &str = "jobserver-takes-back";
@@ -41,7 +40,7 @@ impl Collector {
     /// There are no descriptors, or no process can be had.
     pub(super) fn start(client: &Client) -> io::Result<Collector> {
         let tokens: OwnedFd = client.as_fd().try_clone_to_owned()?;
-        let mut command = Command::new(this_program()?);
+        let mut command = Command::new(spawn::this_program()?);
         command.arg0(NAME).stdin(Stdio::piped()).stdout(tokens).stderr(Stdio::null());
         let mut child = command.spawn()?;
         let ear = child.stdin.take();
@@ -64,14 +63,6 @@ impl Drop for Collector {
             let _ = self.child.wait();
         }
     }
-}
-
-/// It may have been replaced since it was started.
-fn this_program() -> io::Result<PathBuf> {
-    if cfg!(target_os = "linux") {
-        return Ok("/proc/self/exe".into());
-    }
-    env::current_exe()
 }
 
 /// The exit status, if this process was started as the collector.
