@@ -86,8 +86,8 @@ fn notes(model: &Model) -> Vec<String> {
     let mut notes = vec![match model.commands {
         Commands::Kernel => {
             "Commands: the kernel told each start and end, so all are here, and their times are exact. \
-                             The whole command line is known of those that ran for some 25 ms (100 ms where 700 \
-                             start in a second); of shorter ones the name of the program."
+                             The whole command line is known of those that ran for some 25 ms (up to 100 ms \
+                             where many are short); of shorter ones the name of the program."
                 .to_string()
         }
         Commands::Looks(distance) => format!(

@@ -32,7 +32,13 @@ impl Family {
             let is_ours = match event.what {
                 What::Start { parent } => {
                     let is_ours = event.pid == self.root || self.living.contains(&parent);
-                    is_ours && (self.living.insert(event.pid) || is_ours)
+                    if is_ours {
+                        self.living.insert(event.pid);
+                    } else {
+                        // Its end was not told.
+                        self.living.remove(&event.pid);
+                    }
+                    is_ours
                 }
                 What::End => self.living.remove(&event.pid),
                 What::Program(_) | What::Command(_) => self.living.contains(&event.pid),

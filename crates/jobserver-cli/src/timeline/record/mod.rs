@@ -1,7 +1,7 @@
 //! The recorder: a thread that listens while the command runs, and keeps all in memory until it has ended.
 //!
 //! It may cost the build nothing that could be felt: it wakes 50 times a second at the most, and more rarely where a look
-//! costs more, so that it computes for a thousandth of the time; what the kernel and the pool have to say waits for it
+//! costs more, so that it computes for a four-hundredth of the time; what the kernel and the pool have to say waits for it
 //! in their rings and sockets.
 
 mod family;
@@ -30,9 +30,11 @@ use tree::Tree;
 const LEAST: Nanos = 20_000_000;
 /// And at the most.
 const MOST: Nanos = 1_000_000_000;
-/// One part of so many of the time is spent on what is told, and on looks where nothing is, at the most. A build of
-/// compilers gets its 50 looks a second by that; one of 1,000 processes a second a fifth of them.
-const PART: (Nanos, Nanos) = (1000, 200);
+/// And where the kernel tells: what runs for longer than this has its command line on the page in any build.
+const MOST_TOLD: Nanos = 100_000_000;
+/// One part of so many of the time is spent on what is told, and on looks where nothing is. A build of compilers gets its 50
+/// looks a second by that; one of 1,000 processes a second half of them.
+const PART: (Nanos, Nanos) = (400, 200);
 /// Processes whose command lines are read at one look, at the most: each costs 10 us.
 const ASKED_MOST: usize = 64;
 /// And those are not read that run for less than this: most of them would be gone before anybody missed it.
@@ -74,7 +76,7 @@ impl Recorder {
                 slots: Slots::Unknown,
                 lost: 0,
             };
-            let part = if matches!(ear, Ear::Kernel(..)) { PART.0 } else { PART.1 };
+            let (part, most) = if matches!(ear, Ear::Kernel(..)) { (PART.0, MOST_TOLD) } else { (PART.1, MOST) };
             let mut longest = 0;
             let mut looked = now();
             loop {
@@ -82,7 +84,7 @@ impl Recorder {
                 ear.listen(&mut recording.events, now());
                 source.look(&mut recording);
                 let cost = procfs::spent().saturating_sub(spent);
-                if !wait(&stopped, (cost * part).clamp(LEAST, MOST)) {
+                if !wait(&stopped, (cost * part).clamp(LEAST, most)) {
                     break;
                 }
                 longest = (now() - looked).max(longest);
