@@ -83,7 +83,9 @@ fn pictures(browser: &Browser, page: &Path, trace: &Path, keep: &Path, name: &st
     for file in [page, trace] {
         fs::copy(file, keep.join(file.file_name().context("a file has a name")?))?;
     }
-    for (look, width, dark) in [("wide", 1600, false), ("narrow", 400, false), ("wide-dark", 1600, true)] {
+    for (look, width, dark) in
+        [("wide", 1600, false), ("narrow", 400, false), ("wide-dark", 1600, true), ("narrow-dark", 400, true)]
+    {
         browser.picture(page, &keep.join(format!("{name}-{look}.png")), width, dark)?;
     }
     Ok(())

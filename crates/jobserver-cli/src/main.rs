@@ -81,7 +81,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     #[cfg(unix)]
-    if let Some(status) = shim::act() {
+    if let Some(status) = shim::act().or_else(exec::collector::act) {
         return exit::with(status);
     }
     let status = match cli::parse() {

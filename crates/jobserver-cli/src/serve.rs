@@ -90,6 +90,8 @@ fn serve(args: &cli::Serve) -> io::Result<()> {
 /// Whether there is such a group can't be found out: then it is not for all.
 fn restrict(server: &mut Server) -> io::Result<()> {
     let group = Group::from_name(GROUP)
+        // No /etc/group: no groups.
+        .or_else(|error| if error == nix::errno::Errno::ENOENT { Ok(None) } else { Err(error) })
         .map_err(|error| io::Error::other(format!("can't look for the group {GROUP}: {}", io::Error::from(error))))?;
     let Some(group) = group else { return Ok(()) };
     match server.for_group(group.gid.as_raw()) {

@@ -14,6 +14,18 @@ use rustix::io::Errno;
 use crate::exit;
 use crate::report::say;
 
+/// This program, to be started once more. It may have been replaced by another one since.
+///
+/// # Errors
+///
+/// It is not known where it is.
+pub(crate) fn this_program() -> io::Result<PathBuf> {
+    if cfg!(target_os = "linux") {
+        return Ok("/proc/self/exe".into());
+    }
+    std::env::current_exe()
+}
+
 /// The command as the user wrote it; its first word is there, as the arguments are parsed so.
 pub(crate) fn command(words: &[OsString]) -> Command {
     let mut command = Command::new(&words[0]);

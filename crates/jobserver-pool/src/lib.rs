@@ -24,3 +24,5 @@ pub mod process;
 pub mod scheduler;
 #[cfg(target_os = "linux")]
 pub mod server;
+#[cfg(target_os = "linux")]
+mod sys;

@@ -9,6 +9,11 @@
 //! joins the lease that was opened for it in a served pool; what those tools take there comes on top of the slots that it
 //! was given, within MAX in a lease.
 
+#[cfg(unix)]
+pub(crate) mod collector;
+#[cfg(windows)]
+#[path = "../windows/collector.rs"]
+mod collector;
 mod end;
 mod gather;
 mod inherited;

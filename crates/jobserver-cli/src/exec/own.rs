@@ -6,25 +6,19 @@
 //! token for it into the pool and takes one again later. A served pool keeps accounts, and is told.
 
 use std::io;
-use std::time::{Duration, Instant};
 
 use jobserver::{Acquired, Client};
 
-use super::end::End;
+use super::collector::Collector;
 use super::inherited::is_plain;
 use crate::leased::{self, Loan, Place};
-use crate::report::say;
-
-/// Who was ended by a signal does not wait longer: the build that would miss the token is ending as well.
-const AFTER_SIGNAL: Duration = Duration::from_secs(1);
-
-/// Who had no more time waits so long for the slot that he is to give back: whoever runs in it should end some day.
-const AFTER_TIME: Duration = Duration::from_secs(60);
 
 pub(super) struct Own<'a> {
     client: &'a Client,
     pool: Lender,
     lent: Option<Lent>,
+    /// Takes it back should we end first.
+    collector: Option<Collector>,
 }
 
 /// How this pool is lent a slot.
@@ -49,7 +43,7 @@ impl<'a> Own<'a> {
             None if is_plain(client) => Lender::Token,
             None => Lender::Nobody,
         };
-        Own { client, pool, lent: None }
+        Own { client, pool, lent: None, collector: None }
     }
 
     /// Whether this pool can be lent anything.
@@ -80,14 +74,22 @@ impl<'a> Own<'a> {
         }
         self.lent = match &self.pool {
             Lender::Nobody => None,
-            Lender::Token => {
-                self.client.release_raw()?;
-                Some(Lent::Token)
-            }
+            Lender::Token => self.lend_token()?,
             // An older server knows no loans, and one that was killed none at all: it waits without.
             Lender::Server(place) => Loan::make(&place.directory, &place.path).ok().map(Lent::Loan),
         };
         Ok(())
+    }
+
+    fn lend_token(&mut self) -> io::Result<Option<Lent>> {
+        let collector = match self.collector.take().map_or_else(|| Collector::start(self.client), Ok) {
+            Ok(collector) => self.collector.insert(collector),
+            // What nobody would take back is not lent.
+            Err(_) => return Ok(None),
+        };
+        self.client.release_raw()?;
+        collector.owe(true);
+        Ok(Some(Lent::Token))
     }
 
     /// This token is the own slot again.
@@ -100,30 +102,23 @@ impl<'a> Own<'a> {
             },
             Some(Lent::Token) | None => token.drop_without_releasing(),
         }
+        if let Some(collector) = &mut self.collector {
+            collector.owe(false);
+        }
     }
 
-    /// Before the end: the caller counts on it that its slot is there again.
+    /// Before the end: the caller counts on it that its slot is there again, and waits for nothing else. Who uses it now may
+    /// do so for long, so it is taken back by another process.
     ///
     /// # Errors
     ///
     /// What the system answers.
-    pub(super) fn regain_at_last(&mut self, end: &End) -> io::Result<()> {
-        match self.lent.take() {
-            Some(Lent::Token) => {}
-            // The server takes back by itself what was lent.
-            Some(Lent::Loan(_)) | None => return Ok(()),
-        }
-        let late = Instant::now() + AFTER_TIME;
-        let token = match self.client.acquire_unless(&end.canceller, Some(late))? {
-            Some(token) => Some(token),
-            None => self.client.acquire_deadline(late.min(Instant::now() + AFTER_SIGNAL))?,
-        };
-        match token {
-            Some(token) => token.drop_without_releasing(),
-            None if end.canceller.is_cancelled() => {}
-            None => say(
-                "the slot that was lent while it waited is still in use: the pool has one more until its build ends",
-            ),
+    pub(super) fn regain_at_last(&mut self) -> io::Result<()> {
+        // The server takes back by itself what was lent there.
+        if let Some(Lent::Token) = self.lent {
+            if let Some(token) = self.client.try_acquire()? {
+                self.regain(token);
+            }
         }
         Ok(())
     }

@@ -111,7 +111,7 @@ fn inherited(client: &Client, args: &cli::Exec, signals: &mut Signals, end: &End
             }
             Drawn::Over(drawn) => {
                 let answer = attempts.over(drawn + extra, signals);
-                own.regain_at_last(end)?;
+                own.regain_at_last()?;
                 return Ok(answer);
             }
             Drawn::Stuck(drawn) => {

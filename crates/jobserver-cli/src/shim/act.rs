@@ -16,7 +16,7 @@ use jobserver::{Auth, Jobs, MakeFlags};
 use super::decide::{decide, Call, Verdict};
 use super::{ends, real, words, Tool, MODE};
 use crate::report::say;
-use crate::{exit, make_version, spawn};
+use crate::{command_line, exit, make_version, spawn};
 
 const LEVEL: &str = "CMAKE_BUILD_PARALLEL_LEVEL";
 
@@ -35,7 +35,10 @@ pub(crate) fn act() -> Option<exit::Code> {
     shim.prepare();
     // By its name cmake looks for its modules, and would look beside this program.
     let called = if tool == Tool::Cmake { shim.real.as_os_str() } else { &shim.words[0] };
-    let error = shim.command.arg0(called).args(&shim.words[1..]).exec();
+    let error = match shim.slots {
+        Some(most) => shim.with_slots(most),
+        None => shim.command.arg0(called).args(&shim.words[1..]).exec(),
+    };
     Some(spawn::failed(shim.real.as_os_str(), &error))
 }
 
@@ -47,6 +50,8 @@ struct Shim {
     makeflags: OsString,
     auth: Option<Auth>,
     command: Command,
+    /// It joins no pool: so many slots at the most are taken for it.
+    slots: Option<usize>,
 }
 
 impl Shim {
@@ -55,7 +60,7 @@ impl Shim {
         let auth = MakeFlags::parse(&makeflags).jobserver().and_then(|text| Auth::parse(text).ok());
         let command = Command::new(&real);
         let drops = env::var_os(MODE).is_some_and(|mode| mode == "all");
-        Shim { tool, real, words, drops, makeflags, auth, command }
+        Shim { tool, real, words, drops, makeflags, auth, command, slots: None }
     }
 
     fn prepare(&mut self) {
@@ -77,7 +82,7 @@ impl Shim {
         }
     }
 
-    fn join(&mut self, path: &Path, words: Vec<OsString>) {
+    fn join(&mut self, path: &Path, mut words: Vec<OsString>) {
         let is_link = match fs::symlink_metadata(path) {
             Ok(found) => found.is_symlink(),
             Err(error) => return self.without(path, &error, words),
@@ -100,14 +105,51 @@ impl Shim {
                 Ok(auth) => self.on_descriptors(&auth, path, above),
                 Err(error) => return self.without(path, &error, words),
             },
-            Tool::Ninja if matches!(self.auth, Some(Auth::Fifo(_))) => {}
-            Tool::Ninja => self.name_path(path),
+            Tool::Ninja => {
+                if !matches!(self.auth, Some(Auth::Fifo(_))) {
+                    self.name_path(path);
+                }
+                if real::is_samurai(&self.real) {
+                    self.slots = self.slots_of_samurai(&mut words);
+                }
+            }
             Tool::Cargo => self.tell_cargo(path),
         }
         if self.tool == Tool::Cmake && self.drops && env::var_os(LEVEL).is_some_and(|level| level != "1") {
             self.command.env_remove(LEVEL);
         }
         self.words = words;
+    }
+
+    /// As many as it would run jobs. One alone, which it has, where `exec` would take a word of it for the place of that
+    /// number.
+    fn slots_of_samurai(&self, words: &mut Vec<OsString>) -> Option<usize> {
+        if words.iter().any(|word| spawn::has_place(word)) {
+            words.insert(1, "-j1".into());
+            return None;
+        }
+        Some(match command_line::width(&self.words) {
+            Some(Jobs::Limit(jobs)) => jobs as usize,
+            _ => std::thread::available_parallelism().map_or(1, usize::from),
+        })
+    }
+
+    /// Becomes an `exec` that runs the tool with as many jobs as there were slots.
+    fn with_slots(&self, most: usize) -> std::io::Error {
+        let this = match spawn::this_program() {
+            Ok(this) => this,
+            Err(error) => return error,
+        };
+        let mut exec = Command::new(this);
+        exec.arg0("jobserver").args(["exec", "-n", &format!("1..{most}"), "--"]);
+        exec.arg(&self.real).args(["-j", "{}"]).args(&self.words[1..]);
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => exec.env(name, value),
+                None => exec.env_remove(name),
+            };
+        }
+        exec.exec()
     }
 
     fn on_descriptors(&mut self, auth: &Auth, path: &Path, above: Vec<i32>) {

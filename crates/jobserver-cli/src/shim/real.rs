@@ -25,6 +25,11 @@ pub(crate) fn find(name: &OsStr) -> Option<PathBuf> {
     files.get(behind).or_else(|| files.iter().find(|file| !is_shim(file))).map(|file| file.0.clone())
 }
 
+/// Whether a ninja is samurai, which some systems have under that name and which knows no jobserver (1.3 and before).
+pub(super) fn is_samurai(file: &Path) -> bool {
+    fs::canonicalize(file).is_ok_and(|file| file.file_name() == Some(OsStr::new("samu")))
+}
+
 /// Whether the folder holds shims of this program.
 pub(super) fn is_of_shims(folder: &Path) -> bool {
     is_shim(&folder.join("make"))

@@ -7,6 +7,7 @@
 #![allow(missing_docs)]
 
 mod inherited;
+mod lent;
 #[allow(dead_code)]
 #[path = "../run/sandbox.rs"]
 mod sandbox;

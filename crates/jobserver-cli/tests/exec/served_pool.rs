@@ -81,6 +81,25 @@ fn several_that_need_all_slots_take_turns() {
     }
 }
 
+/// Between two attempts nothing of the earlier one is to be seen, though the process that waits is the same.
+#[test]
+fn who_waits_for_its_turn_leaves_no_lease_behind() {
+    let sandbox = Sandbox::new();
+    let served = Served::new(&sandbox, &["-j3"]);
+    let first = sandbox.start(within(&sandbox, &served, &[&["-n", "2", "--"], &UNTIL_GO[..]].concat()));
+    let waits = start(within(&sandbox, &served, &["-n", "3", "--", "true"]));
+    for attempt in 1..=2 {
+        served.until(&format!("attempt {attempt}"), |status| held(status) == 3);
+        served.until(&format!("nothing of attempt {attempt} is left"), |status| {
+            status["leases"].as_array().unwrap().len() == 1 && held(status) == 2
+        });
+    }
+    sandbox.write("go", "");
+    assert_eq!(wait(first).status, Some(0));
+    assert_eq!(wait(waits).status, Some(0));
+    served.finish();
+}
+
 #[test]
 fn a_wait_ends_at_its_time_or_by_a_signal_and_leaves_nothing_behind() {
     let sandbox = Sandbox::new();

@@ -51,6 +51,32 @@ fn the_process_its_status_and_its_signals_are_those_of_the_tool() {
     assert_eq!(lines[2..], ["2", "2", "143"], "{said}");
 }
 
+/// It joins no jobserver: `exec` takes slots for it, and it is told how many.
+#[test]
+fn samurai_gets_as_many_jobs_as_there_are_slots_for_it() {
+    let sandbox = Sandbox::new();
+    let tools = path(&sandbox);
+    let samu = sandbox.script("tools/samu", "#!/bin/sh\necho \"$@\"\n");
+    fs::remove_file(sandbox.path("tools/ninja")).unwrap();
+    symlink(&samu, sandbox.path("tools/ninja")).unwrap();
+    let says = |line: &str| {
+        let words: Vec<&str> = ["-j3", "--style", "fifo", "--shim", "--"].into_iter().chain(line.split(' ')).collect();
+        let mut command = sandbox.jobserver(&words);
+        command.env("PATH", &tools);
+        let outcome = sandbox.finish(command);
+        outcome.is_clean();
+        outcome.out
+    };
+    for name in ["samu", "ninja"] {
+        assert_eq!(says(&format!("{name} -C out -j8 all")), "-j 3 -C out all\n");
+        // One that is to run one job at a time, and one that exec would change.
+        assert_eq!(says(&format!("{name} -j1 all")), "-j1 all\n");
+        assert_eq!(says(&format!("{name} -j8 {{}}")), "-j1 {}\n");
+        let alone = says(&format!("{name} all"));
+        assert!(["-j 1 all\n", "-j 2 all\n", "-j 3 all\n"].contains(&alone.as_str()), "{alone}");
+    }
+}
+
 #[test]
 fn a_tool_that_is_not_there_is_not_found() {
     let sandbox = Sandbox::new();

@@ -83,8 +83,12 @@ impl Endpoints {
                 }
                 Happening::Closed(_) => {
                     fifo.closes += 1;
+                    let fifo_is_closed = fifo.is_closed();
                     if endpoint.inherited {
                         self.doubtful.insert(id);
+                    } else if endpoint.process.is_none() && fifo_is_closed {
+                        // A part: nothing moved, and its owner may be done.
+                        self.events.push_back(Event::Stirred { endpoint: id, taken: 0, returned: 0, left: 0 });
                     } else if endpoint.is_led_to() && endpoint.fifos().all(Fifo::is_closed) {
                         (endpoint.roles, endpoint.unseen) = (Roles::Fresh, false);
                         if endpoint.kind.is_some() && !endpoint.crowded {

@@ -164,6 +164,16 @@ impl Endpoints {
         }
     }
 
+    /// All endpoints of the process whose this one is, in their lease, if it has closed all of them: nobody has any open.
+    pub fn closed_by_owner(&self, endpoint: EndpointId) -> Option<Vec<EndpointId>> {
+        let Endpoint { lease, owner, .. } = self.endpoints.get(&endpoint)?;
+        let first = *self.processes.get(&(*lease, owner.as_ref()?.pid))?;
+        let known = self.endpoints.get(&first).filter(|first| first.shut)?;
+        let all: Vec<_> = [first].into_iter().chain(known.parts.iter().copied()).collect();
+        let is_closed = |id| self.endpoints.get(id).is_none_or(Endpoint::is_surely_closed);
+        all.iter().all(is_closed).then_some(all)
+    }
+
     /// Removes an endpoint and its FIFOs.
     pub(super) fn forget(&mut self, id: EndpointId) -> Option<Endpoint> {
         let caught = self.endpoints.get(&id)?.inn.as_ref().map(|fifo| fifo.number);

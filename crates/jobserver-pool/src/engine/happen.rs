@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::client::{self, Client};
 use super::{Engine, Notice, SWEEP};
 use crate::endpoint::{self, Event};
-use crate::ledger::EndpointId;
+use crate::ledger::{EndpointId, LeaseId};
 use crate::process::ProcessId;
 
 impl Engine {
@@ -24,6 +24,7 @@ impl Engine {
             Event::Shut { endpoint } => {
                 if let Some(&client) = self.numbers.get(&endpoint) {
                     self.scheduler.set_shut(self.now(), client, true);
+                    self.touched.push(client);
                 }
             }
             Event::Stirred { endpoint, taken: taken @ 1.., .. } => {
@@ -137,5 +138,9 @@ impl Engine {
             self.endpoints.shut(number);
             self.gone(number);
         }
+    }
+
+    pub(super) fn is_closed(&self, lease: LeaseId) -> bool {
+        self.leases.get(&lease).is_none_or(|lease| self.endpoints.path(lease.place).is_none())
     }
 }

@@ -11,6 +11,7 @@ mod happen;
 mod journal;
 mod loans;
 mod look;
+mod parting;
 mod rest;
 mod starts;
 mod watched;
@@ -280,6 +281,7 @@ impl Engine {
     pub fn close_lease(&mut self, lease: LeaseId) {
         if let Some(&Lease { place, .. }) = self.leases.get(&lease) {
             self.endpoints.close_lease(place);
+            self.touched.extend(self.clients.iter().filter(|(_, known)| known.place == place).map(|(id, _)| *id));
             self.note_lease(lease, false);
             self.scheduler.close_lease(self.now(), lease);
             self.start_all_of(lease);
@@ -306,6 +308,7 @@ impl Engine {
         }
         let acted = self.act();
         let asked = self.ask_first();
+        self.part_with_idle();
         let forgot = if acted { self.endpoints.forget_own_moves() } else { Ok(()) };
         self.note_moves();
         self.write_journal();
@@ -343,10 +346,6 @@ impl Engine {
     fn granted(&mut self, lease: LeaseId) {
         self.note_lease(lease, true);
         self.notices.push_back(Notice::Granted(lease));
-    }
-
-    fn is_closed(&self, lease: LeaseId) -> bool {
-        self.leases.get(&lease).is_none_or(|lease| self.endpoints.path(lease.place).is_none())
     }
 
     /// A lease is forgotten when nothing is counted for it any more.

@@ -125,11 +125,12 @@ function drawJob({ ink, width, height, paint, x }, lane, job, top, filled) {
   const y = top + HEAD + job[ROW] * rowHeight, tallness = rowHeight - 2;
   const left = Math.max(x(job[START]), 2), right = Math.min(x(job[START] + job[LENGTH]), width - 2);
   if (right < 2 || left > width - 2 || y > height || y + rowHeight < AXIS) return;
-  const is = chosen.job === job;
-  // What lies within a pixel that is drawn already can't be seen.
-  if (!is && right < filled[job[ROW]]) return;
-  const wide = Math.max(right - left - 0.5, 0.8);
-  filled[job[ROW]] = left + wide;
+  const is = chosen.job === job, exact = right - left;
+  // What is narrower than a pixel is as faint as it is narrow, so that many of them show how dense they are; one that
+  // stands alone can be seen all the same.
+  const alone = is || left - filled[job[ROW]] > 1;
+  const wide = exact > 2 ? exact - 0.5 : Math.max(exact, alone ? 0.8 : 0.05);
+  filled[job[ROW]] = Math.max(filled[job[ROW]], left + wide);
   if (job[FRAME]) {
     ink.strokeStyle = paint("soft");
     ink.strokeRect(left + 0.5, y + 0.5, Math.max(wide - 1, 0.5), tallness - 1);

@@ -3,8 +3,10 @@
 //! Names of commands are the build's own and may be hostile: the template escapes what it writes into text, and the data
 //! is JSON without `<`, `>` and `&`, so nothing in it can end its element.
 
+use std::fmt::Write as _;
+
 use minijinja::{context, AutoEscape, Environment};
-use serde_json::{json, Value};
+use serde::Serialize;
 
 use super::event::{Commands, Nanos, Slots};
 use super::model::Model;
@@ -26,6 +28,7 @@ struct Fact {
 ///
 /// None that a recording could cause.
 pub(crate) fn write(model: &Model, title: &str, ended: &str, begun: u64) -> Result<String, minijinja::Error> {
+    let data = serde_json::to_string(&data(model)).expect("plain numbers and text");
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.add_template("page", TEMPLATE)?;
@@ -38,7 +41,7 @@ pub(crate) fn write(model: &Model, title: &str, ended: &str, begun: u64) -> Resu
         summary => summary(model),
         facts,
         notes => notes(model),
-        data => harmless(&data(model).to_string()),
+        data => harmless(&data),
         style => STYLE,
         script => SCRIPTS.concat(),
         knows_slots => model.slots != Slots::Unknown,
@@ -83,8 +86,8 @@ fn notes(model: &Model) -> Vec<String> {
     let mut notes = vec![match model.commands {
         Commands::Kernel => {
             "Commands: the kernel told each start and end, so all are here, and their times are exact. \
-                             The whole command line is known of those that ran for some 25 ms (50 ms where 1,000 \
-                             start in a second); of shorter ones the name of the program."
+                             The whole command line is known of those that ran for some 25 ms (up to 100 ms \
+                             where many are short); of shorter ones the name of the program."
                 .to_string()
         }
         Commands::Looks(distance) => format!(
@@ -110,46 +113,65 @@ fn notes(model: &Model) -> Vec<String> {
 /// be written by their numbers.
 fn harmless(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
-    for letter in json.chars() {
-        match letter {
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => text += &format!("\\u{:04x}", letter as u32),
-            _ => text.push(letter),
-        }
+    let mut rest = json;
+    while let Some(at) = rest.find(['<', '>', '&', '\u{2028}', '\u{2029}']) {
+        let mut letters = rest[at..].chars();
+        let letter = letters.next().unwrap_or_default();
+        let _ = write!(text, "{}\\u{:04x}", &rest[..at], letter as u32);
+        rest = letters.as_str();
     }
-    text
+    text + rest
 }
 
 /// What is drawn, times in microseconds since the start.
-fn data(model: &Model) -> Value {
-    let micros = |time: Nanos| (time as f64 / 1e3).round();
+#[derive(Serialize)]
+struct Data<'a> {
+    length: u64,
+    width: u32,
+    known: bool,
+    /// When, in use, free, width, waiting.
+    stands: Vec<(u64, u32, u32, u32, u32)>,
+    serial: Option<(u64, u64, &'a str)>,
+    lanes: Vec<LaneData<'a>>,
+}
+
+#[derive(Serialize)]
+struct LaneData<'a> {
+    pid: u32,
+    name: &'a str,
+    command: &'a str,
+    rows: usize,
+    start: u64,
+    end: u64,
+    /// Start, length, row, name, command, process, whether it is a frame.
+    jobs: Vec<(u64, u64, usize, &'a str, &'a str, u32, u8)>,
+}
+
+fn data(model: &Model) -> Data<'_> {
+    let micros = |time: Nanos| (time + 500) / 1000;
     let at = |time: Nanos| micros(time - model.begin);
-    let stands: Vec<Value> = model
-        .usage
-        .stands
-        .iter()
-        .map(|stand| json!([at(stand.at), stand.in_use, stand.free, stand.width, stand.waiting]))
-        .collect();
-    let lanes: Vec<Value> = model
-        .lanes
-        .iter()
-        .map(|lane| {
-            let jobs: Vec<Value> = lane
-                .jobs
-                .iter()
-                .map(|job| {
-                    let frame = u8::from(job.is_frame);
-                    json!([at(job.start), micros(job.end - job.start), job.row, job.name, job.command, job.pid, frame])
-                })
-                .collect();
-            json!({
-                "pid": lane.pid, "name": lane.name, "command": lane.command, "rows": lane.rows,
-                "start": at(lane.start), "end": at(lane.end), "jobs": jobs,
-            })
-        })
-        .collect();
-    let serial = model.serial.as_ref().map(|(span, what)| json!([at(span.start), at(span.end), what]));
-    json!({
-        "length": micros(model.length), "width": model.width, "known": model.slots != Slots::Unknown,
-        "stands": stands, "serial": serial, "lanes": lanes,
-    })
+    let stands = model.usage.stands.iter();
+    let lanes = model.lanes.iter().map(|lane| {
+        let jobs = lane.jobs.iter().map(|job| {
+            let (start, length) = (at(job.start), micros(job.end - job.start));
+            (start, length, job.row, &*job.name, &*job.command, job.pid, u8::from(job.is_frame))
+        });
+        LaneData {
+            pid: lane.pid,
+            name: &lane.name,
+            command: &lane.command,
+            rows: lane.rows,
+            start: at(lane.start),
+            end: at(lane.end),
+            jobs: jobs.collect(),
+        }
+    });
+    Data {
+        length: micros(model.length),
+        width: model.width,
+        known: model.slots != Slots::Unknown,
+        stands: stands.map(|stand| (at(stand.at), stand.in_use, stand.free, stand.width, stand.waiting)).collect(),
+        serial: model.serial.as_ref().map(|(span, what)| (at(span.start), at(span.end), &**what)),
+        lanes: lanes.collect(),
+    }
 }

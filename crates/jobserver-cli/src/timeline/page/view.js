@@ -34,7 +34,7 @@ function tickText(at, step) {
 }
 
 // The programs that ran longest have a colour of their own.
-const HUES = ["#4269d0", "#efb118", "#ff725c", "#3ca951", "#a463f2", "#6cc5b0", "#ff8ab7", "#9c6b4e"];
+const HUES = ["#5a7fe0", "#efb118", "#ff725c", "#3ca951", "#a463f2", "#6cc5b0", "#ff8ab7", "#9c6b4e"];
 const OTHER = "#97a0ab";
 const totals = new Map();
 let jobCount = 0, busy = 0;

@@ -1,15 +1,15 @@
 //! Each start and end of a process, told by the kernel: perf's records of tasks, without any counter.
 //!
-//! It costs a microsecond a process, wakes nobody, and misses none; a process that lives for half a millisecond is in it
-//! like any other. Who may not have it (`perf_event_paranoid` above 2, or a container that forbids the call) gets looks
-//! into `/proc` instead.
+//! It wakes nobody, and misses none; a process that lives for half a millisecond is in it like any other. Who may not have
+//! it (`perf_event_paranoid` above 2, or a container that forbids the call) gets looks into `/proc` instead.
 //!
-//! The rings are inherited from the thread that opens them, so that must be the one that starts the command, before it
-//! does.
+//! Who may hear of all processes of the machine (root) does: a microsecond each. For others the rings are inherited from
+//! the thread that opens them, so that must be the one that starts the command, before it does; then the kernel makes a
+//! structure for each process and each processor, which costs a build of short jobs 5 % of its processor time.
 
 use std::io;
 
-use super::sys::Ring;
+use super::sys::{Ring, Whose};
 use crate::timeline::event::{Event, What};
 
 /// Kinds of records, of the kernel's interface.
@@ -20,7 +20,7 @@ const FORK: u32 = 7;
 /// Said of a COMM that comes of an exec.
 const BY_EXEC: u16 = 1 << 13;
 
-/// Happenings of all that this thread starts from now on.
+/// Happenings of all that this thread starts from now on, and maybe of others.
 #[derive(Debug)]
 pub(crate) struct Kernel {
     rings: Vec<Ring>,
@@ -33,7 +33,9 @@ impl Kernel {
     /// The system doesn't let this user.
     pub(crate) fn open() -> io::Result<Kernel> {
         // One for each processor: the kernel shares no ring among several.
-        let rings = super::sys::processors()?.into_iter().map(Ring::open).collect::<io::Result<Vec<_>>>()?;
+        let processors = super::sys::processors()?;
+        let open = |whose| processors.iter().map(|&number| Ring::open(number, whose)).collect::<io::Result<Vec<_>>>();
+        let rings = open(Whose::All).or_else(|_| open(Whose::Ours))?;
         Ok(Kernel { rings, lost: 0 })
     }
 

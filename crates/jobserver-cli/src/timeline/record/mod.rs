@@ -4,6 +4,7 @@
 //! costs more, so that it computes for a four-hundredth of the time; what the kernel and the pool have to say waits for it
 //! in their rings and sockets.
 
+mod family;
 mod kernel;
 mod procfs;
 mod slots;
@@ -19,6 +20,7 @@ use std::thread::{Builder, JoinHandle};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 
 use super::event::{Commands, Event, Nanos, Recording, Slots, What};
+use family::Family;
 pub(crate) use kernel::Kernel;
 pub(crate) use procfs::now;
 pub(crate) use slots::Source;
@@ -28,8 +30,10 @@ use tree::Tree;
 const LEAST: Nanos = 20_000_000;
 /// And at the most.
 const MOST: Nanos = 1_000_000_000;
-/// One part of so many of the time is spent on what is told, and on looks where nothing is, at the most. A build of
-/// compilers gets its 50 looks a second by that; one of 1,000 processes a second half of them.
+/// And where the kernel tells: what runs for longer than this has its command line on the page in any build.
+const MOST_TOLD: Nanos = 100_000_000;
+/// One part of so many of the time is spent on what is told, and on looks where nothing is. A build of compilers gets its 50
+/// looks a second by that; one of 1,000 processes a second half of them.
 const PART: (Nanos, Nanos) = (400, 200);
 /// Processes whose command lines are read at one look, at the most: each costs 10 us.
 const ASKED_MOST: usize = 64;
@@ -44,7 +48,7 @@ pub(crate) struct Recorder {
 }
 
 enum Ear {
-    Kernel(Kernel, Names),
+    Kernel(Kernel, Family, Names),
     Tree(Tree),
 }
 
@@ -57,7 +61,7 @@ impl Recorder {
     pub(crate) fn start(begin: Nanos, root: u32, kernel: Option<Kernel>, mut source: Source) -> io::Result<Recorder> {
         let (stop, stopped) = UnixStream::pair()?;
         let mut ear = match kernel {
-            Some(kernel) => Ear::Kernel(kernel, Names::default()),
+            Some(kernel) => Ear::Kernel(kernel, Family::of(root), Names::default()),
             None => Ear::Tree(Tree::new(root, std::process::id())),
         };
         let body = move || {
@@ -72,26 +76,26 @@ impl Recorder {
                 slots: Slots::Unknown,
                 lost: 0,
             };
-            let part = if matches!(ear, Ear::Kernel(..)) { PART.0 } else { PART.1 };
+            let (part, most) = if matches!(ear, Ear::Kernel(..)) { (PART.0, MOST_TOLD) } else { (PART.1, MOST) };
             let mut longest = 0;
             let mut looked = now();
             loop {
                 let spent = procfs::spent();
-                ear.listen(&mut recording.events);
+                ear.listen(&mut recording.events, now());
                 source.look(&mut recording);
                 let cost = procfs::spent().saturating_sub(spent);
-                if !wait(&stopped, (cost * part).clamp(LEAST, MOST)) {
+                if !wait(&stopped, (cost * part).clamp(LEAST, most)) {
                     break;
                 }
                 longest = (now() - looked).max(longest);
                 looked = now();
             }
             recording.end = now();
-            ear.listen(&mut recording.events);
+            ear.listen(&mut recording.events, Nanos::MAX);
             source.look(&mut recording);
             recording.slots = source.kind();
             match ear {
-                Ear::Kernel(kernel, _) => recording.lost = kernel.lost,
+                Ear::Kernel(kernel, ..) => recording.lost = kernel.lost,
                 Ear::Tree(_) => recording.commands = Commands::Looks(longest.max(LEAST)),
             }
             recording
@@ -117,11 +121,13 @@ fn wait(stop: &UnixStream, time: Nanos) -> bool {
 }
 
 impl Ear {
-    fn listen(&mut self, events: &mut Vec<Event>) {
+    /// All that happened before `until`.
+    fn listen(&mut self, events: &mut Vec<Event>, until: Nanos) {
         match self {
-            Ear::Kernel(kernel, names) => {
-                let old = events.len();
-                kernel.drain(events);
+            Ear::Kernel(kernel, family, names) => {
+                let (old, mut told) = (events.len(), Vec::new());
+                kernel.drain(&mut told);
+                family.sift(&mut told, until, events);
                 names.ask(old, events);
             }
             Ear::Tree(tree) => tree.look(now(), events),
@@ -138,8 +144,6 @@ struct Names {
 impl Names {
     /// Those from `old` on are new.
     fn ask(&mut self, old: usize, events: &mut Vec<Event>) {
-        // Each processor has told its own, in order.
-        events[old..].sort_by_key(|event| event.at);
         for event in &events[old..] {
             match event.what {
                 What::Program(_) => drop(self.unknown.insert(event.pid, event.at)),

@@ -45,12 +45,23 @@ const SOFTWARE: u32 = 1;
 /// It counts nothing.
 const DUMMY: u64 = 9;
 const TIME: u64 = 1 << 2;
-/// Children too; not what the kernel does; programs; tasks; wakes by amount; the time on each record; which program came of
+/// Children too.
+const INHERIT: u64 = 1 << 1;
+/// Not what the kernel does; programs; tasks; wakes by amount; the time on each record; which program came of
 /// an exec; the clock that is named.
-const FLAGS: u64 = 1 << 1 | 1 << 5 | 1 << 9 | 1 << 13 | 1 << 14 | 1 << 18 | 1 << 24 | 1 << 25;
+const FLAGS: u64 = 1 << 5 | 1 << 9 | 1 << 13 | 1 << 14 | 1 << 18 | 1 << 24 | 1 << 25;
 const CLOSE_ON_EXEC: libc::c_ulong = 8;
 
-/// What happens on one processor to this thread and to all that it starts from now on.
+/// Of whom a ring tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// Of all processes.
+    All,
+    /// Of this thread and of all that it starts from now on.
+    Ours,
+}
+
+/// What happens on one processor.
 #[derive(Debug)]
 pub(super) struct Ring {
     /// Its end is the end of the recording.
@@ -67,7 +78,7 @@ impl Ring {
     /// # Errors
     ///
     /// The system doesn't let this user, or doesn't know it.
-    pub(super) fn open(processor: u32) -> io::Result<Ring> {
+    pub(super) fn open(processor: u32, whose: Whose) -> io::Result<Ring> {
         if cfg!(target_endian = "big") {
             // The flags are the bits of a C structure, which lie the other way round there.
             return Err(io::ErrorKind::Unsupported.into());
@@ -77,19 +88,19 @@ impl Ring {
             size: mem::size_of::<Attributes>() as u32,
             config: DUMMY,
             sample_type: TIME,
-            flags: FLAGS,
+            flags: if whose == Whose::All { FLAGS } else { FLAGS | INHERIT },
             // Nobody waits for it: more than it holds.
             wakeup: u32::MAX >> 1,
             clock: libc::CLOCK_MONOTONIC,
             ..Attributes::default()
         };
-        let this_thread = 0;
+        let (all, this_thread) = (-1, 0);
         // SAFETY: the structure is as long as it says, and outlives the call, which only reads it.
         let fd = unsafe {
             libc::syscall(
                 libc::SYS_perf_event_open,
                 ptr::from_ref(&attributes),
-                this_thread,
+                if whose == Whose::All { all } else { this_thread },
                 processor as libc::c_int,
                 -1,
                 CLOSE_ON_EXEC,

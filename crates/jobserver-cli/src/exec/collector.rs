@@ -1,0 +1,154 @@
+//! A process that takes back the slot which `exec` has lent, should `exec` end before it can.
+//!
+//! At its time-out, at a signal, and where it is killed, `exec` must not wait until somebody has no more use for the slot
+//! that it lent: whoever started it waits for its end. So this program is started once more, before anything is lent, in a
+//! session of its own, with two descriptors: one on which it hears what `exec` owes, and that `exec` has ended; and the
+//! end of the pool that is read. It must not have the other end: make before 4.4 reads its pool to the end of the file
+//! when all is done, which comes when nobody can write any more. Then it takes one token, as soon as one is free, and
+//! ends; it ends without one when the pool has no writer, or when the process is gone that is above all others which know
+//! the pool.
+
+use std::env;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use jobserver::Client;
+use rustix::event::{poll, PollFd, PollFlags};
+use rustix::io::{retry_on_intr, Errno};
+
+use crate::{exit, spawn, sys};
+
+/// As what it is started, and seen in a list of processes.
+const NAME: &str = "jobserver-takes-back";
+
+const OWES: u8 = b'+';
+const OWES_NOTHING: u8 = b'0';
+
+/// The other process, as its starter has it. When this is dropped, or when its owner is killed, it takes what is owed.
+pub(super) struct Collector {
+    child: Child,
+    ear: Option<ChildStdin>,
+    owes: bool,
+}
+
+impl Collector {
+    /// # Errors
+    ///
+    /// There are no descriptors, or no process can be had.
+    pub(super) fn start(client: &Client) -> io::Result<Collector> {
+        let tokens: OwnedFd = client.as_fd().try_clone_to_owned()?;
+        let mut command = Command::new(spawn::this_program()?);
+        command.arg0(NAME).stdin(Stdio::piped()).stdout(tokens).stderr(Stdio::null());
+        let mut child = command.spawn()?;
+        let ear = child.stdin.take();
+        Ok(Collector { child, ear, owes: false })
+    }
+
+    /// Whether it is to take one token after our end.
+    pub(super) fn owe(&mut self, owes: bool) {
+        self.owes = owes;
+        // One that was killed hears nothing, and nobody can help that.
+        let _ = self.ear.as_mut().map(|ear| ear.write_all(&[if owes { OWES } else { OWES_NOTHING }]));
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        self.ear = None;
+        // It ends at once then.
+        if !self.owes {
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// The exit status, if this process was started as the collector.
+pub(crate) fn act() -> Option<exit::Code> {
+    if env::args_os().next()? != NAME {
+        return None;
+    }
+    // Whatever goes wrong, there is nobody whom it could be told.
+    let _ = collect();
+    Some(0)
+}
+
+fn collect() -> io::Result<()> {
+    // What is sent to the build's group, from a terminal or by `kill`, is not for this process, which ends by itself.
+    let _ = rustix::process::setsid();
+    keep_nothing_else();
+    let owner = Owner::find();
+    let mut owed = Vec::new();
+    io::stdin().read_to_end(&mut owed)?;
+    if owed.last() == Some(&OWES) {
+        take_one(io::stdout().as_fd(), owner.as_ref())?;
+    }
+    Ok(())
+}
+
+/// Descriptors that were inherited, the pool's other end among them, and the folder, which may be unmounted some day.
+fn keep_nothing_else() {
+    let _ = env::set_current_dir("/");
+    let Ok(entries) = fs::read_dir("/dev/fd") else { return };
+    let number = |name: std::ffi::OsString| name.to_str()?.parse().ok();
+    let open: Vec<i32> = entries.filter_map(|entry| number(entry.ok()?.file_name())).collect();
+    open.into_iter().filter(|&number| number > 2).for_each(sys::close);
+}
+
+fn take_one(tokens: BorrowedFd<'_>, owner: Option<&Owner>) -> io::Result<()> {
+    loop {
+        let mut fds = vec![PollFd::new(&tokens, PollFlags::IN)];
+        fds.extend(owner.map(|owner| PollFd::new(&owner.process, PollFlags::IN)));
+        retry_on_intr(|| poll(&mut fds, None))?;
+        if !fds[0].revents().is_empty() {
+            match retry_on_intr(|| rustix::io::read(tokens, &mut [0; 1])) {
+                // Another one was quicker.
+                Err(Errno::AGAIN) => {}
+                // A token, or the end.
+                other => return other.map(drop).map_err(io::Error::from),
+            }
+        }
+        if fds.get(1).is_some_and(|owner| !owner.revents().is_empty()) {
+            return Ok(());
+        }
+    }
+}
+
+/// The nearest process above that was started without any jobserver: the one that made the pool, or one that lives longer.
+/// A daemon of the build may have the pool open for ever.
+struct Owner {
+    process: OwnedFd,
+}
+
+#[cfg(target_os = "linux")]
+impl Owner {
+    fn find() -> Option<Owner> {
+        let above = |pid: i32| {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+            status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
+        };
+        let mut pid = above(i32::try_from(std::process::id()).ok()?)?;
+        loop {
+            pid = above(pid)?;
+            let process = rustix::process::Pid::from_raw(pid)?;
+            let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+            if !environment.windows(AUTH.len()).any(|text| text == AUTH) {
+                let process = rustix::process::pidfd_open(process, rustix::process::PidfdFlags::empty()).ok()?;
+                return Some(Owner { process });
+            }
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+const AUTH: &[u8] = b"--jobserver-";
+
+/// The end of the file has to do.
+#[cfg(not(target_os = "linux"))]
+impl Owner {
+    fn find() -> Option<Owner> {
+        None
+    }
+}

@@ -1,0 +1,136 @@
+//! Clients that are done with a lease which is closed, though they go on: an `exec` that gave its slots back and waits for its
+//! turn in another lease. Nobody would want to see the old one any longer.
+
+use super::Engine;
+use crate::ledger::{EndpointId, Stage};
+
+impl Engine {
+    /// Lets go of those that were touched in this turn, that hold nothing, and that nobody has open.
+    pub(super) fn part_with_idle(&mut self) {
+        for client in self.touched.clone() {
+            let Some(number) = self.number(client).filter(|_| self.is_over(client)) else { continue };
+            let all = self.endpoints.closed_by_owner(number).unwrap_or_default();
+            let clients: Vec<_> = all.iter().filter_map(|number| self.numbers.get(number).copied()).collect();
+            for &client in &clients {
+                self.scheduler.set_shut(self.now(), client, true);
+                // What lies there is taken back, and then we are here again.
+                self.more |= self.ledger().endpoint(client).is_some_and(|account| account.offered() > 0);
+            }
+            let is_empty = |client| {
+                let account = self.ledger().endpoint(client);
+                account.is_none_or(|account| account.held() + account.offered() == 0)
+            };
+            if clients.into_iter().all(is_empty) {
+                for number in all {
+                    self.endpoints.shut(number);
+                    self.gone(number);
+                }
+            }
+        }
+    }
+
+    /// Whether its lease can't be opened any more.
+    fn is_over(&self, client: EndpointId) -> bool {
+        let Some(lease) = self.ledger().endpoint(client).map(|account| account.lease()) else { return false };
+        let ended = self.ledger().lease(lease).is_some_and(|account| account.stage() == Stage::Ended);
+        ended && self.is_closed(lease)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::process::{Child, Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    use rustix::event::{poll, PollFd, PollFlags, Timespec};
+
+    use super::*;
+    use crate::endpoint::Style;
+    use crate::engine::Owner;
+    use crate::fuse::Reach;
+    use crate::ledger::{LeaseId, Terms};
+
+    /// Nothing healthy takes that long.
+    const BOUND: Duration = Duration::from_secs(60);
+    /// What is waited for may be none of the engine's business.
+    const LOOK: Duration = Duration::from_millis(20);
+
+    fn until(what: &str, engine: &mut Engine, is_so: impl Fn(&Engine) -> bool) {
+        let start = Instant::now();
+        while !is_so(engine) {
+            assert!(start.elapsed() < BOUND, "in vain: {what}");
+            let timeout = Timespec::try_from(engine.timeout().map_or(LOOK, |timeout| timeout.min(LOOK))).unwrap();
+            poll(&mut [PollFd::from_borrowed_fd(engine.fd(), PollFlags::IN)], Some(&timeout)).unwrap();
+            engine.turn().unwrap();
+        }
+    }
+
+    /// A pool of two slots, a lease, and a client that waits for a line, closes what it has open, and waits once more.
+    fn world(engine: &mut Engine, before: &str) -> (LeaseId, Child) {
+        let owner = Owner { uid: rustix::process::geteuid().as_raw(), ..Owner::default() };
+        let lease = engine.open_lease("build", Terms::new("a build"), owner).unwrap();
+        engine.turn().unwrap();
+        let script = format!("exec 3<$1 4>$1; >$2; {before}; read go; exec 3<&- 4>&-; read go");
+        let is_open = engine.path(lease).unwrap().with_file_name("../open");
+        let mut client = Command::new("sh");
+        client.args(["-c", &script, "sh"]).arg(engine.path(lease).unwrap()).arg(&is_open).stdin(Stdio::piped());
+        let client = client.spawn().unwrap();
+        until("both ends are open", engine, |_| is_open.exists());
+        (lease, client)
+    }
+
+    fn engine() -> (tempfile::TempDir, Engine) {
+        let parent = tempfile::tempdir().unwrap();
+        let engine = Engine::start(&parent.path().join("pool"), Style::Tracked(Reach::Owner), 2).unwrap();
+        (parent, engine)
+    }
+
+    #[test]
+    fn a_closed_lease_is_forgotten_when_its_clients_have_closed_what_is_empty_though_they_run() {
+        for closes_first in [true, false] {
+            let (_parent, mut engine) = engine();
+            let (lease, mut child) = world(&mut engine, ":");
+            until("it has an offer", &mut engine, |engine| engine.ledger().offered() == 1);
+            if closes_first {
+                engine.close_lease(lease);
+                engine.turn().unwrap();
+                assert_eq!(engine.ledger().endpoints().count(), 1, "it has it open");
+            }
+            child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+            if !closes_first {
+                let shut = |engine: &Engine| {
+                    engine.clients.values().all(|client| engine.endpoints.closed_by_owner(client.number).is_some())
+                };
+                until("it has closed", &mut engine, shut);
+                engine.close_lease(lease);
+            }
+            until("the lease is gone", &mut engine, |engine| engine.ledger().leases().count() == 0);
+            assert_eq!(engine.status(|_| true).leases, []);
+            assert!(child.try_wait().unwrap().is_none(), "it runs all the time");
+            drop(child.stdin.take());
+            child.wait().unwrap();
+            engine.turn().unwrap();
+            assert_eq!((engine.ledger().free(), engine.ledger().recovered(), engine.ledger().strays()), (2, 0, 0));
+        }
+    }
+
+    #[test]
+    fn one_that_holds_a_token_stays_until_it_ends() {
+        let (_parent, mut engine) = engine();
+        let (lease, mut child) = world(&mut engine, "head -c 1 <&3 >/dev/null");
+        until("it has a token", &mut engine, |engine| engine.ledger().held() == 2);
+        engine.close_lease(lease);
+        child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+        let shut = |engine: &Engine| {
+            engine.clients.values().all(|client| engine.endpoints.closed_by_owner(client.number).is_some())
+        };
+        until("it has closed", &mut engine, shut);
+        engine.turn().unwrap();
+        assert_eq!((engine.ledger().held(), engine.ledger().leases().count()), (1, 1));
+        drop(child.stdin.take());
+        until("its token is back", &mut engine, |engine| engine.ledger().leases().count() == 0);
+        child.wait().unwrap();
+        assert_eq!((engine.ledger().free(), engine.ledger().recovered(), engine.ledger().strays()), (2, 1, 0));
+    }
+}
