@@ -23,6 +23,8 @@ struct Target {
 enum Tests {
     /// Its programs can't be linked or run here.
     None,
+    /// Likewise, and those of the library, the pool and the command are type-checked.
+    Checked,
     /// The program that uses all that needs no other process.
     Works,
     /// Those of the library, the pool and the command.
@@ -31,17 +33,20 @@ enum Tests {
 
 /// 32-bit Android stands for all systems whose C types have unusual sizes.
 const TARGETS: [Target; 10] = [
-    Target { name: "aarch64-apple-darwin", command: true, tests: Tests::None },
-    Target { name: "x86_64-unknown-freebsd", command: true, tests: Tests::None },
+    Target { name: "aarch64-apple-darwin", command: true, tests: Tests::Checked },
+    Target { name: "x86_64-unknown-freebsd", command: true, tests: Tests::Checked },
     Target { name: "x86_64-unknown-linux-musl", command: true, tests: Tests::All },
     Target { name: "i686-unknown-linux-gnu", command: true, tests: Tests::All },
     Target { name: "i686-linux-android", command: false, tests: Tests::None },
     Target { name: "x86_64-pc-windows-gnu", command: true, tests: Tests::None },
-    Target { name: "x86_64-pc-windows-msvc", command: true, tests: Tests::None },
-    Target { name: "aarch64-pc-windows-msvc", command: true, tests: Tests::None },
+    Target { name: "x86_64-pc-windows-msvc", command: true, tests: Tests::Checked },
+    Target { name: "aarch64-pc-windows-msvc", command: true, tests: Tests::Checked },
     Target { name: "wasm32-unknown-unknown", command: false, tests: Tests::None },
     Target { name: "wasm32-wasip1", command: false, tests: Tests::Works },
 ];
+
+/// The packages whose tests are checked or run.
+const TESTED: [&str; 6] = ["-p", "jobserver", "-p", "jobserver-pool", "-p", "jobserver-cli"];
 
 #[derive(Default, clap::Args)]
 pub(crate) struct Options {
@@ -92,12 +97,20 @@ fn check(context: &Context, toolchain: &Toolchain, target: &Target, everywhere: 
         let check = toolchain.cargo(10, "rustc", target.name, &package.join("Cargo.toml"));
         check.arg("--profile=check").args(what).args(["--", "-D", "warnings"]).run()?;
     }
+    if let Tests::Checked = target.tests {
+        toolchain
+            .cargo(15, "check", target.name, &context.root.join("Cargo.toml"))
+            .arg("--tests")
+            .args(TESTED)
+            .run()?;
+        return Ok("library, pool, command and their tests");
+    }
     Ok(if target.command { "library, pool and command" } else { "library" })
 }
 
 /// What was run, if anything can be.
 fn tests(context: &Context, toolchain: &Toolchain, target: &Target, everywhere: &Path) -> Result<Option<&'static str>> {
-    if let Tests::None = target.tests {
+    if let Tests::None | Tests::Checked = target.tests {
         return Ok(None);
     }
     let linking = toolchain.linking(target.name)?;
@@ -106,10 +119,8 @@ fn tests(context: &Context, toolchain: &Toolchain, target: &Target, everywhere: 
     if let Tests::Works = target.tests {
         return Ok(Some("a program that uses the library"));
     }
-    for package in ["jobserver", "jobserver-pool", "jobserver-cli"] {
-        let tests = toolchain.cargo(25, "test", target.name, &context.root.join("Cargo.toml"));
-        tests.args(["--tests", "--no-fail-fast", "-p", package]).envs(linking.clone()).run()?;
-    }
+    let tests = toolchain.cargo(45, "test", target.name, &context.root.join("Cargo.toml"));
+    tests.args(["--tests", "--no-fail-fast"]).args(TESTED).envs(linking).run()?;
     Ok(Some("the tests of all three"))
 }
 
