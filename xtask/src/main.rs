@@ -71,9 +71,8 @@ enum Chore {
         #[arg(long)]
         all: bool,
     },
-    /// Type-check the library for other platforms.
-    #[command(visible_alias = "check-windows")]
-    CheckTargets,
+    /// Type-check the library, the pool and the command for other platforms, and run there what can be run here.
+    CheckTargets(targets::Options),
     /// Compile each package with the very version of Rust that it claims to be content with.
     Msrv,
     /// Make the Debian package; install, run and purge it in clean systems, and start its unit. Needs root.
@@ -134,7 +133,7 @@ fn run(args: Args) -> anyhow::Result<()> {
         Chore::Api => api::run(&context),
         Chore::Downstreams { all: false } => downstreams::run(&context),
         Chore::Downstreams { all: true } => downstreams::run(&context).and_then(|()| real_builds::run(&context)),
-        Chore::CheckTargets => targets::run(&context),
+        Chore::CheckTargets(options) => targets::run(&context, &options),
         Chore::Msrv => msrv::run(&context),
         Chore::Package(options) => package::run(&context, &options),
         Chore::Fuzz => fuzz::run(&context),

@@ -134,7 +134,9 @@ fn alone(context: &Context, package: &Path) -> Result<()> {
     let before = files(&system)?;
     let groups = fs::read_to_string(system.join("etc/group"))?;
     // make 4.3 gets pipes; without FUSE and without a served pool there is nothing else either.
-    let script = "install /shared/jobserver.deb
+    // What `run` keeps for a user lies in the user's home, which is no package's to purge.
+    let script = "export HOME=/tmp/home; mkdir $HOME
+        install /shared/jobserver.deb
         jobserver --version
         printf 'all: a b\\na b: ; @echo $@\\n' >/tmp/Makefile
         jobserver run -j2 -- make -s -C /tmp 2>/tmp/warned
@@ -148,7 +150,7 @@ fn alone(context: &Context, package: &Path) -> Result<()> {
         bash -c '. /usr/share/bash-completion/completions/jobserver; complete -p jobserver' >/dev/null
         getent group jobserver
         test -x /usr/bin/jobserver -a -s /usr/share/doc/jobserver/copyright -a -s /usr/share/doc/jobserver/third-party
-        rm /tmp/*
+        rm -r /tmp/*
         apt-get -qq purge -y --autoremove jobserver >/dev/null
         ! getent group jobserver";
     println!("{}", debian::within(context, &system, &shared, 10, &format!("{SETTINGS}{script}")).read()?);

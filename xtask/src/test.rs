@@ -55,7 +55,7 @@ pub(crate) fn run(context: &Context, all: bool) -> Result<()> {
     steps.step("signals at random, two minutes", || soak::run(context, &soak::Options::minutes(2)))?;
     if all {
         steps.step("downstreams: zstd-sys, libgit2-sys, cargo", || real_builds::run(context))?;
-        steps.step("other targets", || targets::run(context))?;
+        steps.step("other targets", || targets::run(context, &targets::Options::default()))?;
         steps.step("Windows, under wine", || windows::run(context))?;
         steps.step("the Rust versions that are claimed", || msrv::run(context))?;
         steps.step("the packages as they would be published", || {

@@ -7,19 +7,21 @@
 //! Not taken are the signals of job control (a terminal stops and continues the whole group) and those that were
 //! ignored when `jobserver` was started, which the command has to inherit so.
 
+mod origin;
+
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, ExitStatus};
 use std::thread::{Builder, JoinHandle};
 
 use jobserver::Canceller;
-use rustix::process::{getpid, getsid, kill_process, Pid, Signal};
+use rustix::process::{kill_process, Pid, Signal};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
-use signal_hook::iterator::exfiltrator::origin::{Origin, WithOrigin};
 use signal_hook::iterator::{Handle, SignalsInfo};
 use signal_hook::low_level::{pipe, unregister};
 use signal_hook::SigId;
 
+use self::origin::{number, reached_command_too, Heard, Kind};
 use crate::sys;
 
 const PASSED_ON: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
@@ -29,9 +31,9 @@ const END: [i32; 4] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
 
 /// From now on signals are kept for the command.
 pub(crate) struct Signals {
-    info: SignalsInfo<WithOrigin>,
+    info: SignalsInfo<Kind>,
     /// What came before there was a command.
-    early: Vec<Origin>,
+    early: Vec<Heard>,
 }
 
 impl Signals {
@@ -64,7 +66,7 @@ impl Signals {
 
     /// The first of those.
     pub(crate) fn first(&self) -> Option<i32> {
-        self.early.iter().map(|origin| origin.signal).find(|signal| END.contains(signal))
+        self.early.iter().map(number).find(|signal| END.contains(signal))
     }
 
     /// Until the alarm is dropped `canceller` is cancelled when something comes that ends a command; `want_end` says so
@@ -99,11 +101,11 @@ impl Signals {
         let body = move || {
             self.early.extend(self.info.pending());
             for origin in self.early.drain(..) {
-                heard(origin.signal, false);
+                heard(number(&origin), false);
             }
             while !self.info.is_closed() {
                 for origin in self.info.wait() {
-                    heard(origin.signal, reached_command_too(&origin));
+                    heard(number(&origin), reached_command_too(&origin));
                 }
             }
         };
@@ -172,19 +174,13 @@ impl Drop for Hearing {
     }
 }
 
-/// Ctrl-C and Ctrl-\ go from the terminal to all of its foreground group at once. A hang-up does so too, unless we lead
-/// the session: then the kernel tells us alone.
-fn reached_command_too(origin: &Origin) -> bool {
-    let from_kernel = origin.process.is_none();
-    from_kernel && !(origin.signal == SIGHUP && getsid(None) == Ok(getpid()))
-}
-
-fn pass_on(origin: &Origin, command: &Child) {
-    if origin.signal == SIGCHLD {
+fn pass_on(origin: &Heard, command: &Child) {
+    let signal = number(origin);
+    if signal == SIGCHLD {
         return;
     }
     let pid = i32::try_from(command.id()).ok().and_then(Pid::from_raw);
-    if let (Some(pid), Some(signal)) = (pid, Signal::from_named_raw(origin.signal)) {
+    if let (Some(pid), Some(signal)) = (pid, Signal::from_named_raw(signal)) {
         // It may have ended (and is not waited for yet), or have become another user's by set-uid: nothing to do then.
         let _ = kill_process(pid, signal);
     }

@@ -63,6 +63,18 @@ impl Watch {
     }
 }
 
+impl Drop for Watch {
+    /// To close one that still watches waits until nobody in the kernel looks at its watches any more: milliseconds, where
+    /// processors are busy. With all of them removed before, one such wait is for both.
+    fn drop(&mut self) {
+        for source in [&self.news, &self.takes] {
+            for &watch in source.numbers.keys() {
+                let _ = inotify::remove_watch(&source.inotify, watch);
+            }
+        }
+    }
+}
+
 impl Source {
     fn new(what: WatchFlags) -> io::Result<Source> {
         let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)
