@@ -1,6 +1,6 @@
 //! `cargo xtask machine`: a pool of ten thousand clients, where a process may have as many descriptors as root elsewhere.
 //!
-//! Each client takes three descriptors of the server, and some machines (containers, build farms) allow even root no more
+//! Each client takes two or three descriptors of the server, and some machines (containers, build farms) allow even root no more
 //! than 20,000. So this boots a virtual one: a Debian kernel, and a folder in memory with the command in it. Also on a
 //! processor that is emulated: nothing is timed that is compared with anything.
 

@@ -9,6 +9,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll;
+use rustix::io::Errno;
 
 use super::fifo::Fifo;
 use super::{EndpointId, Endpoints};
@@ -39,8 +40,10 @@ impl Endpoints {
             if let Some(known) = self.caught.get_mut(&number) {
                 known.1 = most;
             } else if let Some(fifo) = self.caught_fifo(id, number) {
-                epoll::add(&self.epoll, fifo.file(), epoll::EventData::new_u64(number), epoll::EventFlags::IN)?;
-                self.caught.insert(number, (id, most));
+                match epoll::add(&self.epoll, fifo.file(), epoll::EventData::new_u64(number), epoll::EventFlags::IN) {
+                    Ok(()) | Err(Errno::EXIST) => self.caught.insert(number, (id, most)),
+                    Err(error) => return Err(error.into()),
+                };
             }
         }
         Ok(())
@@ -63,10 +66,11 @@ impl Endpoints {
             self.stirred.insert(id);
             // Where it was quicker: if several of its jobs have ended at once, the next one's token follows, and to sleep
             // until then would be as slow again.
-            let mut until = Instant::now() + AWAKE;
+            let latest = Instant::now() + AWAKE;
+            let mut until = latest;
             while self.caught.contains_key(&number) {
                 if self.take_back(number)? > 0 {
-                    until = Instant::now() + NEXT;
+                    until = latest.min(Instant::now() + NEXT);
                 } else if Instant::now() >= until {
                     break;
                 }
@@ -89,7 +93,13 @@ impl Endpoints {
     fn take_back(&mut self, number: u64) -> io::Result<usize> {
         let Some((id, most)) = self.caught.get_mut(&number) else { return Ok(0) };
         let Some(endpoint) = self.endpoints.get_mut(id) else { return Ok(0) };
-        let got = endpoint.inn.as_mut().map_or(Ok(0), |inn| inn.take(*most))?;
+        let Some(inn) = &mut endpoint.inn else { return Ok(0) };
+        if inn.lying() > 0 {
+            // What came back was seen before it was caught, and is told as lying there: the driver may withdraw it.
+            self.let_go(number);
+            return Ok(0);
+        }
+        let got = inn.take(*most)?;
         endpoint.caught += got;
         *most -= got;
         if *most == 0 {
@@ -99,6 +109,6 @@ impl Endpoints {
     }
 
     fn caught_fifo(&self, id: EndpointId, number: u64) -> Option<&Fifo> {
-        self.endpoints.get(&id)?.inn.as_ref().filter(|fifo| fifo.number == number)
+        self.endpoints.get(&id)?.fifos().find(|fifo| fifo.number == number)
     }
 }

@@ -97,6 +97,8 @@ impl Endpoints {
                         }
                     }
                 }
+                // It opened one end, and no second one by which it would be seen.
+                Happening::Stirred(_) if endpoint.unseen && endpoint.roles == Roles::Fresh => self.opened(id, end)?,
                 Happening::Stirred(_) | Happening::Anything => {}
             }
         }
@@ -260,6 +262,13 @@ impl Endpoints {
         }
         let mut kind = step.kind;
         endpoint.roles = step.roles;
+        if was == Roles::Fresh && step.roles == Roles::Writer {
+            // It is about to be the one for returns.
+            if let Some(number) = endpoint.inn.as_ref().map(|inn| inn.number) {
+                self.let_go(number);
+            }
+        }
+        let Some(endpoint) = self.endpoints.get_mut(&id) else { return Ok(()) };
         let mut old = None;
         if was == Roles::Fresh && step.roles == Roles::Writer && !endpoint.turn_writer(&mut old) {
             endpoint.roles = Roles::Single;

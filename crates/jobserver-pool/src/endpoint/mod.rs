@@ -208,7 +208,7 @@ impl Endpoints {
 
     /// Whether [`Endpoints::next`] has something to say that no descriptor tells of.
     pub fn has_more(&self) -> bool {
-        !self.events.is_empty() || !self.stirred.is_empty()
+        !self.events.is_empty() || !self.stirred.is_empty() || !self.doubtful.is_empty()
     }
 
     /// Whether a client that opens its first end from now on, and waits, gets a second FIFO for what it returns.

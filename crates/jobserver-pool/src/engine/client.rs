@@ -29,7 +29,8 @@ impl Client {
 pub(super) fn kind(kind: endpoint::Kind) -> Kind {
     match kind {
         endpoint::Kind::NonWaiting => Kind::NonWaiting,
-        endpoint::Kind::Unsplit | endpoint::Kind::Shared => Kind::Shared { in_place: true },
+        endpoint::Kind::Unsplit => Kind::Unsplit,
+        endpoint::Kind::Shared => Kind::Shared { in_place: true },
         endpoint::Kind::Pipes => Kind::Shared { in_place: false },
         // One that only writes refuses every offer until it opens a second end, and is asked ever more rarely.
         endpoint::Kind::Waiting | endpoint::Kind::Writing => Kind::Waiting,

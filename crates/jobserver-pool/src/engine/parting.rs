@@ -13,8 +13,9 @@ impl Engine {
             let clients: Vec<_> = all.iter().filter_map(|number| self.numbers.get(number).copied()).collect();
             for &client in &clients {
                 self.scheduler.set_shut(self.now(), client, true);
-                // What lies there is taken back, and then we are here again.
-                self.more |= self.ledger().endpoint(client).is_some_and(|account| account.offered() > 0);
+                // What lies there is taken back, and then we are here again; where its client was quicker, that is heard of.
+                let lies = self.ledger().endpoint(client).is_some_and(|account| account.offered() > 0);
+                self.more |= lies && !self.quicker.contains(&client);
             }
             let is_empty = |client| {
                 let account = self.ledger().endpoint(client);

@@ -38,7 +38,8 @@ impl Engine {
     pub(super) fn ask_first(&mut self) -> io::Result<()> {
         let contended = self.leases.len() > 1 || self.scheduler.has_too_much_out();
         self.endpoints.ask_first(contended);
-        let clients = self.scheduler.to_catch().take_while(|_| contended);
+        let clients = if contended { self.scheduler.to_catch() } else { Vec::new() };
+        let clients = clients.into_iter();
         let numbers = clients.filter_map(|(client, most)| Some((self.clients.get(&client)?.number, most as usize)));
         self.endpoints.catch(numbers)
     }

@@ -5,6 +5,8 @@
 //! sub-make and a ninja. There a lease that has more than its share can be made to wait: the process waits for its
 //! answer, and the slot in which it was started goes to whoever has less.
 
+use slotmap::SecondaryMap;
+
 use super::index::{Share, Spot, EMPTY};
 use super::order::{Place, Rank};
 use super::pick::Action;
@@ -30,11 +32,23 @@ impl Scheduler {
     }
 
     /// Clients that would read again what they return, while others should have it, and how much of it.
-    pub fn to_catch(&self) -> impl Iterator<Item = (EndpointId, u32)> + '_ {
-        let lease = |endpoint| self.ledger.endpoint(endpoint).map(|account| account.lease());
-        let most = move |endpoint| Some((endpoint, lease(endpoint).map(|lease| self.too_wide_by(lease))?));
-        let in_place = self.places.in_place.iter().copied().take(CAUGHT);
-        in_place.filter_map(most).filter(|&(_, most)| most > 0)
+    pub fn to_catch(&self) -> Vec<(EndpointId, u32)> {
+        let mut left: SecondaryMap<LeaseId, u32> = SecondaryMap::new();
+        let mut caught = Vec::new();
+        // They hold a token each: there are no more of them than slots.
+        for &endpoint in &self.places.in_place {
+            let Some(account) = self.ledger.endpoint(endpoint) else { continue };
+            let lease = account.lease();
+            if !left.contains_key(lease) {
+                left.insert(lease, self.too_wide_by(lease));
+            }
+            let most = left[lease].min(account.held());
+            if most > 0 && caught.len() < CAUGHT {
+                left[lease] -= most;
+                caught.push((endpoint, most));
+            }
+        }
+        caught
     }
 
     /// Whether a process may have to wait at all: where not, there is no need to find out whose slot it starts in.
@@ -115,13 +129,16 @@ impl Scheduler {
         poor.rank.lease != lease && (level.is_lt() || had_less)
     }
 
-    /// How many slots of this lease others should have, one of them who has least: at least 1 if any.
+    /// How many slots of this lease whoever has least should have: at least 1 if any. Where more are out than should be, one by
+    /// one.
     fn too_wide_by(&self, lease: LeaseId) -> u32 {
         if !self.is_too_wide(lease) {
             return 0;
         }
         let known = |lease| Some((self.ledger.lease(lease)?, self.shares.get(lease)?));
-        let poor = self.hungriest(&EMPTY).and_then(|(poor, ..)| known(poor.rank.lease));
+        // One that may be idle is asked by one.
+        let poor = self.hungriest(&EMPTY).filter(|(_, class, _)| *class == Class::Keen);
+        let poor = poor.and_then(|(poor, ..)| known(poor.rank.lease));
         let (Some((rich, richs)), Some((poor, poors))) = (known(lease), poor) else { return 1 };
         let width = |share: &Share| self.places.users.get(&share.user()).map_or(0, |user| user.width);
         let by = if richs.user() == poors.user() {
@@ -131,7 +148,8 @@ impl Scheduler {
         } else {
             width(richs).saturating_sub(width(poors)) / 2
         };
-        u32::try_from(by).unwrap_or(u32::MAX).max(1)
+        let above_floor = rich.held().saturating_sub(rich.terms().floor.max(1));
+        u32::try_from(by).unwrap_or(u32::MAX).min(above_floor).max(1)
     }
 
     /// The process of a lease that has waited longest.

@@ -35,6 +35,8 @@ impl Class {
 pub enum Kind {
     /// It blocks in a read; what it returns comes to the pool.
     Waiting,
+    /// It blocks in a read, and what it returns lies where it reads.
+    Unsplit,
     /// It looks now and then, and never waits; what it returns lies where it reads.
     NonWaiting,
     /// All clients of a lease, unknown; what they return lies where they read (a plain FIFO), or not (two pipes).
@@ -49,7 +51,7 @@ pub enum Kind {
 impl Kind {
     /// Whether a returned byte stays lying as an offer.
     pub fn in_place(self) -> bool {
-        matches!(self, Kind::NonWaiting | Kind::Shared { in_place: true })
+        matches!(self, Kind::NonWaiting | Kind::Unsplit | Kind::Shared { in_place: true })
     }
 }
 
@@ -144,7 +146,7 @@ impl Station {
     /// How long a client that takes now has waited for it, as far as can be told: one that takes an offer at once has waited
     /// since it had none; one that had let it lie has not waited. None: nobody can tell.
     pub fn waited(&self, now: Nanos, typical_job: Option<Nanos>) -> Option<Nanos> {
-        let waits = self.kind == Kind::Waiting && self.misses == 0;
+        let waits = matches!(self.kind, Kind::Waiting | Kind::Unsplit) && self.misses == 0;
         let at_once = now.saturating_sub(self.offered_at) <= self.patience(typical_job);
         waits.then(|| if at_once { now.saturating_sub(self.empty_since) } else { 0 })
     }
@@ -196,7 +198,7 @@ impl Station {
         self.misses = (self.misses + 1 + lain.max(1).ilog2()).min(MISSES_MOST);
         let (first, most) = match self.kind {
             Kind::NonWaiting => (self.patience(typical_job) * REST_UNSPLIT, REST_UNSPLIT_MOST),
-            Kind::Waiting | Kind::Paused | Kind::Shared { .. } => (REST_FIRST, REST_MOST),
+            Kind::Waiting | Kind::Unsplit | Kind::Paused | Kind::Shared { .. } => (REST_FIRST, REST_MOST),
         };
         self.resting = Some(now + (first << (self.misses - 1)).min(most));
         patience

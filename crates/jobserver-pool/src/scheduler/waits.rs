@@ -56,7 +56,7 @@ impl Scheduler {
         let keen = |turn: &super::index::Turn| {
             self.stations.get(turn.2).is_some_and(|station| match station.kind {
                 super::Kind::Paused => true,
-                kind => kind == super::Kind::Waiting && station.proven,
+                kind => matches!(kind, super::Kind::Waiting | super::Kind::Unsplit) && station.proven,
             })
         };
         share.hungry[Class::Keen as usize].iter().filter(|turn| keen(turn)).count()
