@@ -112,3 +112,52 @@ impl Endpoints {
         self.endpoints.get(&id)?.fifos().find(|fifo| fifo.number == number)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{Read, Write};
+
+    use super::*;
+    use crate::endpoint::Style;
+    use crate::fuse::Reach;
+
+    /// A client with three tokens of a plain FIFO, who are to be caught up to `most`.
+    fn world(most: usize) -> (tempfile::TempDir, Endpoints, EndpointId, u64, File) {
+        let parent = tempfile::tempdir().unwrap();
+        let mut endpoints = Endpoints::start(&parent.path().join("pool"), Style::Fifo(Reach::Owner)).unwrap();
+        let lease = endpoints.open_lease("build", rustix::process::geteuid().as_raw()).unwrap();
+        let path = endpoints.path(lease).unwrap();
+        let mut client = File::options().read(true).write(true).open(path).unwrap();
+        while endpoints.next().unwrap().is_some() {}
+        let id = endpoints.leases[&lease].shared;
+        endpoints.offer(id, 3).unwrap();
+        client.read_exact(&mut [0; 3]).unwrap();
+        while endpoints.next().unwrap().is_some() {}
+        endpoints.catch([(id, most)].into_iter()).unwrap();
+        let number = endpoints.endpoints[&id].inn.as_ref().unwrap().number;
+        (parent, endpoints, id, number, client)
+    }
+
+    #[test]
+    fn no_more_is_caught_than_is_wanted() {
+        let (_parent, mut endpoints, id, number, mut client) = world(2);
+        client.write_all(b"+++").unwrap();
+        assert_eq!(endpoints.take_back(number).unwrap(), 2);
+        assert_eq!(endpoints.take_back(number).unwrap(), 0, "it is let go");
+        let moved = endpoints.endpoints.get_mut(&id).unwrap().returns().unwrap();
+        assert_eq!((moved.returned, moved.left), (2, 1));
+    }
+
+    #[test]
+    fn what_was_told_as_lying_there_is_not_caught_and_told_once_more() {
+        let (_parent, mut endpoints, id, number, mut client) = world(3);
+        assert_eq!(endpoints.take_back(number).unwrap(), 0, "nothing is there yet");
+        client.write_all(b"+").unwrap();
+        let moved = endpoints.endpoints.get_mut(&id).unwrap().returns().unwrap();
+        assert_eq!((moved.returned, moved.left), (0, 1));
+        assert_eq!(endpoints.take_back(number).unwrap(), 0);
+        assert!(!endpoints.caught.contains_key(&number), "it is withdrawn as any other offer");
+        assert_eq!(endpoints.withdraw(id, 1).unwrap(), 1);
+    }
+}
