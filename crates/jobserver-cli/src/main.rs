@@ -81,7 +81,11 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     #[cfg(unix)]
-    if let Some(status) = shim::act().or_else(exec::collector::act) {
+    let other = shim::act();
+    #[cfg(target_os = "linux")]
+    let other = other.or_else(exec::collector::act);
+    #[cfg(unix)]
+    if let Some(status) = other {
         return exit::with(status);
     }
     let status = match cli::parse() {

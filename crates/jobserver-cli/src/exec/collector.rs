@@ -5,13 +5,14 @@
 //! session of its own, with two descriptors: one on which it hears what `exec` owes, and that `exec` has ended; and the
 //! end of the pool that is read. It must not have the other end: make before 4.4 reads its pool to the end of the file
 //! when all is done, which comes when nobody can write any more. Then it takes one token, as soon as one is free, and
-//! ends; it ends without one when the pool has no writer, or when the process is gone that is above all others which know
-//! the pool.
+//! ends; it ends without one when the pool has no writer, or when whoever made it is gone.
+//!
+//! Linux only: elsewhere nobody tells that the maker of a pool is gone, and a named pipe can't be had without its other end.
 
 use std::env;
 use std::fs;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
@@ -19,6 +20,7 @@ use jobserver::Client;
 use rustix::event::{poll, PollFd, PollFlags};
 use rustix::io::{retry_on_intr, Errno};
 
+use super::owner::Owner;
 use crate::{exit, spawn, sys};
 
 /// As what it is started, and seen in a list of processes.
@@ -76,31 +78,49 @@ pub(crate) fn act() -> Option<exit::Code> {
 }
 
 fn collect() -> io::Result<()> {
+    // Seen in a list of processes; it would be called by the link that it was started by.
+    let _ = fs::write("/proc/self/comm", NAME);
     // What is sent to the build's group, from a terminal or by `kill`, is not for this process, which ends by itself.
     let _ = rustix::process::setsid();
-    keep_nothing_else();
-    let owner = Owner::find();
-    let mut owed = Vec::new();
-    io::stdin().read_to_end(&mut owed)?;
-    if owed.last() == Some(&OWES) {
-        take_one(io::stdout().as_fd(), owner.as_ref())?;
+    let owner = Owner::of(io::stdout().as_fd());
+    keep_nothing_but(owner.as_ref().map(|owner| owner.fd().as_raw_fd()));
+    let owner = owner.as_ref();
+    if hear(owner)? {
+        take_one(io::stdout().as_fd(), owner)?;
     }
     Ok(())
 }
 
+/// Whether anything was owed when our starter ended; no more, if the pool ended before it.
+fn hear(owner: Option<&Owner>) -> io::Result<bool> {
+    let ear = io::stdin();
+    let mut last = [OWES_NOTHING];
+    loop {
+        let mut fds = vec![PollFd::new(&ear, PollFlags::IN)];
+        fds.extend(owner.map(|owner| PollFd::from_borrowed_fd(owner.fd(), PollFlags::IN)));
+        retry_on_intr(|| poll(&mut fds, None))?;
+        if fds.get(1).is_some_and(|owner| !owner.revents().is_empty()) {
+            return Ok(false);
+        }
+        if retry_on_intr(|| rustix::io::read(&ear, &mut last))? == 0 {
+            return Ok(last == [OWES]);
+        }
+    }
+}
+
 /// Descriptors that were inherited, the pool's other end among them, and the folder, which may be unmounted some day.
-fn keep_nothing_else() {
+fn keep_nothing_but(keep: Option<i32>) {
     let _ = env::set_current_dir("/");
     let Ok(entries) = fs::read_dir("/dev/fd") else { return };
     let number = |name: std::ffi::OsString| name.to_str()?.parse().ok();
     let open: Vec<i32> = entries.filter_map(|entry| number(entry.ok()?.file_name())).collect();
-    open.into_iter().filter(|&number| number > 2).for_each(sys::close);
+    open.into_iter().filter(|&number| number > 2 && Some(number) != keep).for_each(sys::close);
 }
 
 fn take_one(tokens: BorrowedFd<'_>, owner: Option<&Owner>) -> io::Result<()> {
     loop {
         let mut fds = vec![PollFd::new(&tokens, PollFlags::IN)];
-        fds.extend(owner.map(|owner| PollFd::new(&owner.process, PollFlags::IN)));
+        fds.extend(owner.map(|owner| PollFd::from_borrowed_fd(owner.fd(), PollFlags::IN)));
         retry_on_intr(|| poll(&mut fds, None))?;
         if !fds[0].revents().is_empty() {
             match retry_on_intr(|| rustix::io::read(tokens, &mut [0; 1])) {
@@ -113,42 +133,5 @@ fn take_one(tokens: BorrowedFd<'_>, owner: Option<&Owner>) -> io::Result<()> {
         if fds.get(1).is_some_and(|owner| !owner.revents().is_empty()) {
             return Ok(());
         }
-    }
-}
-
-/// The nearest process above that was started without any jobserver: the one that made the pool, or one that lives longer.
-/// A daemon of the build may have the pool open for ever.
-struct Owner {
-    process: OwnedFd,
-}
-
-#[cfg(target_os = "linux")]
-impl Owner {
-    fn find() -> Option<Owner> {
-        let above = |pid: i32| {
-            let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-            status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
-        };
-        let mut pid = above(i32::try_from(std::process::id()).ok()?)?;
-        loop {
-            pid = above(pid)?;
-            let process = rustix::process::Pid::from_raw(pid)?;
-            let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
-            if !environment.windows(AUTH.len()).any(|text| text == AUTH) {
-                let process = rustix::process::pidfd_open(process, rustix::process::PidfdFlags::empty()).ok()?;
-                return Some(Owner { process });
-            }
-        }
-    }
-}
-
-#[cfg(target_os = "linux")]
-const AUTH: &[u8] = b"--jobserver-";
-
-/// The end of the file has to do.
-#[cfg(not(target_os = "linux"))]
-impl Owner {
-    fn find() -> Option<Owner> {
-        None
     }
 }

@@ -9,15 +9,21 @@
 //! joins the lease that was opened for it in a served pool; what those tools take there comes on top of the slots that it
 //! was given, within MAX in a lease.
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 pub(crate) mod collector;
-#[cfg(windows)]
-#[path = "../windows/collector.rs"]
-mod collector;
+#[cfg(not(target_os = "linux"))]
+#[path = "uncollected.rs"]
+pub(crate) mod collector;
 mod end;
 mod gather;
 mod inherited;
 mod own;
+#[cfg(target_os = "linux")]
+mod owner;
+#[cfg(not(target_os = "linux"))]
+mod unwatched;
+#[cfg(not(target_os = "linux"))]
+use unwatched as owner;
 mod source;
 
 use std::ffi::{OsStr, OsString};

@@ -87,8 +87,9 @@ impl<'a> Own<'a> {
             // What nobody would take back is not lent.
             Err(_) => return Ok(None),
         };
-        self.client.release_raw()?;
+        // First the word: one too few for a moment, should we be killed between, rather than one too many for ever.
         collector.owe(true);
+        self.client.release_raw().inspect_err(|_| collector.owe(false))?;
         Ok(Some(Lent::Token))
     }
 

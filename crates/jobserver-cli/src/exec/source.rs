@@ -12,8 +12,9 @@ use jobserver::{Acquired, Client};
 
 use super::end::End;
 use super::gather::{self, draw, Drawn, Patience};
-use super::inherited::room;
+use super::inherited::{is_plain, room};
 use super::own::Own;
+use super::owner::Watch;
 use crate::cli::Range;
 use crate::leased::{self, Leased};
 use crate::report::say;
@@ -99,6 +100,8 @@ fn inherited(client: &Client, args: &cli::Exec, signals: &mut Signals, end: &End
     }
     let mut attempts = Attempts::new(args);
     let mut own = Own::new(client);
+    // Only make's and `run`'s own pools: a served one outlives who made it.
+    let watch = if is_plain(client) { Watch::over(client, &end.canceller).ok() } else { None };
     loop {
         // One that was lent is a token like the others.
         let extra = usize::from(!own.is_lent());
@@ -112,7 +115,8 @@ fn inherited(client: &Client, args: &cli::Exec, signals: &mut Signals, end: &End
             Drawn::Over(drawn) => {
                 let answer = attempts.over(drawn + extra, signals);
                 own.regain_at_last()?;
-                return Ok(answer);
+                let has_ended = watch.is_some_and(|watch| watch.has_ended()) && !signals.want_end();
+                return Ok(if has_ended { ended(args) } else { answer });
             }
             Drawn::Stuck(drawn) => {
                 own.lend()?;
@@ -166,6 +170,11 @@ fn refused(args: &cli::Exec, room: usize) -> Answer {
     Answer::Refused(format!(
         "{least} can't be had: the pool has {room} for this command: ask for {room} at most with -n"
     ))
+}
+
+fn ended(args: &cli::Exec) -> Answer {
+    let least = gather::slots(args.slots.least);
+    Answer::Refused(format!("the pool has ended while this command waited for {least}: whoever made it is gone"))
 }
 
 /// What is tried again until it is enough.

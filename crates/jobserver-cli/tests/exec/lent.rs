@@ -4,13 +4,16 @@
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use testkit::clients;
 
 use crate::sandbox::{jobserver, start, text, wait, Sandbox};
 use crate::served::send;
+
+/// Nothing healthy takes that long.
+const BOUND: Duration = Duration::from_secs(120);
 
 /// Who makes the pool of two slots that `make` is in.
 const POOLS: [&[&str]; 3] = [&[], &["run", "-j2", "--style", "fifo"], &["run", "-j2", "--style", "pipe"]];
@@ -24,7 +27,8 @@ fn each_pool(mut test: impl FnMut(&Path, &[&str])) {
 /// `x` needs both slots while `b` has the other one. What it lends goes to `c`, and nobody of the two gives it back before
 /// `go`. At last it is counted how many slots there are.
 fn build(sandbox: &Sandbox, make: &Path, pool: &[&str], x: &str) -> Child {
-    let until = |file: &str| format!("until [ -e {file} ]; do sleep 0.02; done");
+    // What a failed test leaves behind ends with its folder.
+    let until = |file: &str| format!("until [ -e {file} ] || ! [ -e Makefile ]; do sleep 0.02; done");
     let makefile = format!(
         "last: x b c ; +EXEC -n 1..9 -- echo {{}}\n\
          x: ; +@{}; {x}; touch x-ended; {}\n\
@@ -48,7 +52,9 @@ fn build(sandbox: &Sandbox, make: &Path, pool: &[&str], x: &str) -> Child {
 }
 
 fn until(what: &str, build: &mut Child, is_so: impl Fn() -> bool) {
+    let start = Instant::now();
     while !is_so() {
+        assert!(start.elapsed() < BOUND, "in vain: {what}");
         assert!(build.try_wait().unwrap().is_none(), "the build has ended before {what}");
         sleep(Duration::from_millis(10));
     }
@@ -56,11 +62,18 @@ fn until(what: &str, build: &mut Child, is_so: impl Fn() -> bool) {
 
 /// The processes of this sandbox that take a slot back.
 fn collectors(sandbox: &Sandbox) -> usize {
+    ours(sandbox, "jobserver-takes-back")
+}
+
+/// Those whose program's name begins so.
+fn ours(sandbox: &Sandbox, word: &str) -> usize {
     let of = |process: &PathBuf| {
         let name = std::fs::read(process.join("cmdline")).unwrap_or_default();
         let environment = std::fs::read(process.join("environ")).unwrap_or_default();
         let here = text(&sandbox.path("")).trim_end_matches('/').as_bytes().to_vec();
-        name.starts_with(b"jobserver-takes-back\0") && environment.windows(here.len()).any(|part| part == here)
+        let program = name.split(|&byte| byte == 0).next().unwrap_or_default();
+        let program = program.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+        program.starts_with(word.as_bytes()) && environment.windows(here.len()).any(|part| part == here)
     };
     std::fs::read_dir("/proc").unwrap().filter(|entry| of(&entry.as_ref().unwrap().path())).count()
 }
@@ -128,9 +141,41 @@ fn what_is_to_take_it_back_ends_with_the_owner_of_the_pool() {
         assert_eq!(collectors(&sandbox), 1);
         send(&build, Signal::KILL);
         build.wait().unwrap();
-        while collectors(&sandbox) > 0 {
-            sleep(Duration::from_millis(10));
+        gone(&sandbox);
+        ["go-x", "go"].iter().for_each(|file| drop(sandbox.write(file, "")));
+    }
+}
+
+/// Waits until nothing of ours is left in the sandbox.
+fn gone(sandbox: &Sandbox) {
+    let start = Instant::now();
+    while ours(sandbox, "jobserver") > 0 {
+        assert!(start.elapsed() < BOUND, "{} processes are left", ours(sandbox, "jobserver"));
+        sleep(Duration::from_millis(10));
+    }
+}
+
+/// As whoever stops a build does: the signal is for make, and not for what it has started.
+#[test]
+fn one_that_waits_ends_when_make_is_gone_or_wants_to_end() {
+    for (make, signal) in [
+        (clients::make_4_3(), Signal::KILL),
+        (clients::make_4_4(), Signal::KILL),
+        (clients::make_4_4(), Signal::TERM),
+        // It waits for its jobs, and has removed its pool.
+        (clients::make_4_4(), Signal::INT),
+    ] {
+        let sandbox = Sandbox::new();
+        let mut build = build(&sandbox, &make, &[], "EXEC -n 2 -- echo never 2>said");
+        until("it lends its slot", &mut build, || sandbox.path("c-started").exists());
+        send(&build, signal);
+        if signal == Signal::INT {
+            ["go-x", "go"].iter().for_each(|file| drop(sandbox.write(file, "")));
         }
+        build.wait().unwrap();
+        gone(&sandbox);
+        let said = std::fs::read_to_string(sandbox.path("said")).unwrap();
+        assert!(said.contains("the pool has ended while this command waited for 2 slots"), "{signal:?}: {said}");
         ["go-x", "go"].iter().for_each(|file| drop(sandbox.write(file, "")));
     }
 }

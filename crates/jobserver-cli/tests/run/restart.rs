@@ -208,8 +208,8 @@ fn forge(pipes: usize) {
     }
     // No pipe of the pool's at all.
     let file = fs::File::options().read(true).write(true).create(true).truncate(false).open(sandbox.path("x")).unwrap();
-    let (_reader, writer) = std::io::pipe().unwrap();
-    for descriptors in [vec![file.into()], vec![writer.into()], vec![UnixStream::pair().unwrap().0.into()]] {
+    let (_reader, writer) = rustix::pipe::pipe().unwrap();
+    for descriptors in [vec![file.into()], vec![writer], vec![UnixStream::pair().unwrap().0.into()]] {
         is_refused(&speaker.ask(&adopt(endpoint), descriptors));
         only_its_slot("no pipe");
     }

@@ -1,4 +1,5 @@
-//! On Windows nothing is lent, and so nothing has to be taken back: `exec/own.rs` says why.
+//! Elsewhere than on Linux nothing is lent in a pool without accounts, and so nothing has to be taken back: nobody would take
+//! it if this process were killed. Windows' semaphores hold no more tokens than they were made with besides.
 
 use std::io;
 
