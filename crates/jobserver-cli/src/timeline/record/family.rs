@@ -2,6 +2,9 @@
 //!
 //! Each processor tells its own in order, and they are asked one after another: what happened while they were asked may be
 //! told by one of them the next time only. So what is as new as that waits, until all that came before it is known.
+//!
+//! An end is told of a first thread, which a process may outlive: in its other threads, or by the program that one of them
+//! executes under the same number. So a number stays in the family until a stranger starts under it.
 
 use std::collections::HashSet;
 
@@ -13,14 +16,17 @@ const SLACK: Nanos = 1_000_000;
 #[derive(Debug)]
 pub(super) struct Family {
     root: u32,
-    living: HashSet<u32>,
+    /// Numbers of the family's, of those that have ended too.
+    ours: HashSet<u32>,
+    /// Those whose first thread has ended.
+    ended: HashSet<u32>,
     new: Vec<Event>,
 }
 
 impl Family {
     /// The command's process, and all that it starts.
     pub(super) fn of(root: u32) -> Family {
-        Family { root, living: HashSet::from([root]), new: Vec::new() }
+        Family { root, ours: HashSet::from([root]), ended: HashSet::new(), new: Vec::new() }
     }
 
     /// `told` since the last time, when it was asked at `asked`. Those of the family, in the order of time.
@@ -28,20 +34,34 @@ impl Family {
         self.new.append(told);
         self.new.sort_by_key(|event| event.at);
         let sure = self.new.partition_point(|event| event.at < asked.saturating_sub(SLACK));
-        for event in self.new.drain(..sure) {
+        for mut event in self.new.drain(..sure) {
+            let pid = event.pid;
             let is_ours = match event.what {
                 What::Start { parent } => {
-                    let is_ours = event.pid == self.root || self.living.contains(&parent);
+                    let is_ours = pid == self.root || self.ours.contains(&parent);
+                    self.ended.remove(&pid);
                     if is_ours {
-                        self.living.insert(event.pid);
+                        self.ours.insert(pid);
                     } else {
-                        // Its end was not told.
-                        self.living.remove(&event.pid);
+                        self.ours.remove(&pid);
                     }
                     is_ours
                 }
-                What::End => self.living.remove(&event.pid),
-                What::Program(_) | What::Command(_) => self.living.contains(&event.pid),
+                What::End => {
+                    let is_ours = self.ours.contains(&pid);
+                    if is_ours {
+                        self.ended.insert(pid);
+                    }
+                    is_ours
+                }
+                What::ThreadEnd => {
+                    event.what = What::End;
+                    self.ended.contains(&pid)
+                }
+                What::Program(_) | What::Command(_) => {
+                    self.ended.remove(&pid);
+                    self.ours.contains(&pid)
+                }
             };
             kept.extend(is_ours.then_some(event));
         }
@@ -74,6 +94,31 @@ mod tests {
         family.sift(&mut told, 2 * S, &mut kept);
         let times: Vec<_> = kept.iter().map(|event| event.at - S).collect();
         assert_eq!(times, [0, 1, 4, 5]);
+    }
+
+    #[test]
+    fn a_process_outlives_its_first_thread() {
+        let mut family = Family::of(10);
+        let mut kept = Vec::new();
+        let told = vec![
+            event(S, 10, What::Start { parent: 1 }),
+            event(S + 1, 10, What::ThreadEnd),
+            event(S + 2, 10, What::End),
+            // Executed by another thread, which has its number now.
+            event(S + 3, 10, What::Program("make".to_string())),
+            event(S + 4, 11, What::Start { parent: 10 }),
+            event(S + 5, 11, What::End),
+            // By another one of its threads, and that one's end.
+            event(S + 6, 12, What::Start { parent: 11 }),
+            event(S + 7, 11, What::ThreadEnd),
+            event(S + 8, 11, What::Start { parent: 90 }),
+            event(S + 9, 13, What::Start { parent: 11 }),
+            event(S + 10, 11, What::ThreadEnd),
+        ];
+        family.sift(&mut told.clone(), 2 * S, &mut kept);
+        let seen: Vec<_> = kept.iter().map(|event| event.at - S).collect();
+        assert_eq!(seen, [0, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(kept[6], event(S + 7, 11, What::End));
     }
 
     #[test]

@@ -148,7 +148,7 @@ impl Names {
             match event.what {
                 What::Program(_) => drop(self.unknown.insert(event.pid, event.at)),
                 What::End => drop(self.unknown.remove(&event.pid)),
-                What::Start { .. } | What::Command(_) => {}
+                What::Start { .. } | What::Command(_) | What::ThreadEnd => {}
             }
         }
         let grown = now().saturating_sub(YOUNG);
