@@ -1,4 +1,4 @@
-//! The processes of the build among all that the kernel tells of: pure.
+//! The processes of the build among all that the kernel tells of: pure, but for `mend`.
 //!
 //! Each processor tells its own in order, and they are asked one after another: what happened while they were asked may be
 //! told by one of them the next time only. So what is as new as that waits, until all that came before it is known.
@@ -8,6 +8,7 @@
 
 use std::collections::HashSet;
 
+use super::procfs;
 use crate::timeline::event::{Event, Nanos, What};
 
 /// A record has its time a moment before it can be read.
@@ -66,10 +67,46 @@ impl Family {
             kept.extend(is_ours.then_some(event));
         }
     }
+
+    /// Happenings were lost. Those that live whose starts were among them are looked for, and those of whom nothing is left
+    /// have ended; `asked` as for `sift`, which has been called with it.
+    pub(super) fn mend(&mut self, asked: Nanos, kept: &mut Vec<Event>) {
+        let old = asked.saturating_sub(SLACK);
+        let mut seen = HashSet::from([self.root]);
+        let mut line: Vec<u32> = vec![self.root];
+        while let Some(parent) = line.pop() {
+            for pid in procfs::children(parent).into_iter().filter(|&pid| seen.insert(pid)).collect::<Vec<_>>() {
+                line.push(pid);
+                if self.ours.contains(&pid) && !self.ended.contains(&pid) {
+                    continue;
+                }
+                let Some(found) = procfs::look(pid).filter(|found| !found.is_over) else { continue };
+                // Its parent's start, which may be known exactly, comes before it. What is new will be told.
+                let at = procfs::start(found.ticks + 1);
+                if at < old && self.ours.contains(&parent) {
+                    self.ours.insert(pid);
+                    self.ended.remove(&pid);
+                    kept.push(Event { at, pid, what: What::Start { parent } });
+                    kept.push(Event { at, pid, what: What::Program(found.name) });
+                }
+            }
+        }
+        // A stranger's start with one of these may have been lost.
+        self.ours.retain(|pid| seen.contains(pid) || !self.ended.contains(pid));
+        let unseen = self.ours.difference(&self.ended).filter(|pid| !seen.contains(pid)).copied();
+        for pid in unseen.collect::<Vec<_>>() {
+            if procfs::look(pid).is_none() {
+                self.ended.insert(pid);
+                kept.push(Event { at: asked, pid, what: What::End });
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Command, Stdio};
+
     use super::*;
     use crate::timeline::samples::event;
 
@@ -119,6 +156,29 @@ mod tests {
         let seen: Vec<_> = kept.iter().map(|event| event.at - S).collect();
         assert_eq!(seen, [0, 2, 3, 4, 5, 6, 7]);
         assert_eq!(kept[6], event(S + 7, 11, What::End));
+    }
+
+    #[test]
+    fn who_was_lost_is_found_again_and_who_is_gone_has_ended() {
+        let mut shell = Command::new("/bin/sh");
+        let mut child = shell.args(["-c", "cat; exit 0"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let root = child.id();
+        while procfs::children(root).is_empty() {
+            std::thread::yield_now();
+        }
+        let cat = procfs::children(root)[0];
+        let mut family = Family::of(root);
+        let mut kept = Vec::new();
+        // As if it had started after what was told.
+        family.mend(0, &mut kept);
+        assert_eq!(kept, []);
+        family.mend(Nanos::MAX, &mut kept);
+        assert_eq!((kept.len(), kept[0].pid, &kept[0].what), (2, cat, &What::Start { parent: root }), "{kept:?}");
+        kept.clear();
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        family.mend(Nanos::MAX, &mut kept);
+        assert_eq!((kept.len(), kept[0].pid, &kept[0].what), (1, cat, &What::End), "{kept:?}");
     }
 
     #[test]

@@ -125,9 +125,12 @@ impl Ear {
     fn listen(&mut self, events: &mut Vec<Event>, until: Nanos) {
         match self {
             Ear::Kernel(kernel, family, names) => {
-                let (old, mut told) = (events.len(), Vec::new());
+                let (old, lost, mut told) = (events.len(), kernel.lost, Vec::new());
                 kernel.drain(&mut told);
                 family.sift(&mut told, until, events);
+                if kernel.lost > lost {
+                    family.mend(until.min(now()), events);
+                }
                 names.ask(old, events);
             }
             Ear::Tree(tree) => tree.look(now(), events),
