@@ -157,6 +157,25 @@ fn of_ninja(words: &[OsString]) -> Vec<Width> {
     found
 }
 
+/// Whether a ninja or samurai is asked for something else than a build: `-t TOOL`, `-h`, `--version`.
+pub(crate) fn runs_no_jobs(words: &[OsString]) -> bool {
+    let mut words = words.iter().skip(1).map(|word| word.as_encoded_bytes()).take_while(|&word| word != b"--");
+    while let Some(word) = words.next() {
+        if word == b"--version" || word == b"--help" {
+            return true;
+        }
+        let Some(letters) = word.strip_prefix(b"-").filter(|rest| !rest.starts_with(b"-")) else { continue };
+        let place = letters.iter().position(|letter| b"dfjkltwC".contains(letter));
+        if letters[..place.unwrap_or(letters.len())].contains(&b'h') || place.is_some_and(|at| letters[at] == b't') {
+            return true;
+        }
+        if place == Some(letters.len() - 1) {
+            words.next();
+        }
+    }
+    false
+}
+
 /// 0 is no limit.
 fn jobs_of_ninja(number: &[u8]) -> Jobs {
     let number = std::str::from_utf8(number).ok().and_then(|number| number.parse().ok());

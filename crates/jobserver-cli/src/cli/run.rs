@@ -25,8 +25,8 @@ pub(crate) struct Run {
     #[arg(long, value_enum, default_value_t)]
     pub(crate) style: Style,
 
-    /// Keep the tools in the pool: make, ninja, `cmake --build` and cargo are found through a folder of shims, which drop
-    /// the -jN that scripts give them (not -j1)
+    /// Keep the tools in the pool: make, ninja, samurai, `cmake --build` and cargo are found through a folder of shims,
+    /// which drop the -jN that scripts give them (not -j1)
     #[arg(long, overrides_with = "no_shim")]
     pub(crate) shim: bool,
 

@@ -1,6 +1,8 @@
 //! What a shim does: it becomes the real tool, in the pool if there is one.
 //!
-//! It is the same process, so signals, status and terminal are the tool's own. Whatever fails on the way to the pool leaves
+//! It is the same process, so signals, status and terminal are the tool's own; but for samurai alone, whose parent is a
+//! `jobserver exec` that holds slots for it: its jobs have PARALLELISM and JOBSERVER_SLOTS, and where a signal ends it the
+//! status is 128+n. Whatever fails on the way to the pool leaves
 //! the call as it was written, and where make would stop at what it finds, without a jobserver. `main` may call this, first
 //! of all: a build does it thousands of times.
 
@@ -14,9 +16,10 @@ use std::process::Command;
 use jobserver::{Auth, Jobs, MakeFlags};
 
 use super::decide::{decide, Call, Verdict};
+use super::samurai::{self, Plan};
 use super::{ends, real, words, Tool, MODE};
 use crate::report::say;
-use crate::{command_line, exit, make_version, spawn};
+use crate::{exit, make_version, spawn};
 
 const LEVEL: &str = "CMAKE_BUILD_PARALLEL_LEVEL";
 
@@ -35,10 +38,12 @@ pub(crate) fn act() -> Option<exit::Code> {
     shim.prepare();
     // By its name cmake looks for its modules, and would look beside this program.
     let called = if tool == Tool::Cmake { shim.real.as_os_str() } else { &shim.words[0] };
-    let error = match shim.slots {
-        Some(most) => shim.with_slots(most),
-        None => shim.command.arg0(called).args(&shim.words[1..]).exec(),
-    };
+    if let Some(most) = shim.slots {
+        shim.with_slots(most);
+        // One job at a time is what it may do without.
+        shim.command.arg("-j1");
+    }
+    let error = shim.command.arg0(called).args(&shim.words[1..]).exec();
     Some(spawn::failed(shim.real.as_os_str(), &error))
 }
 
@@ -110,7 +115,13 @@ impl Shim {
                     self.name_path(path);
                 }
                 if real::is_samurai(&self.real) {
-                    self.slots = self.slots_of_samurai(&mut words);
+                    let flags = env::var_os(samurai::FLAGS).unwrap_or_default();
+                    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+                    match samurai::plan(&self.words, &flags, processors) {
+                        Plan::AsWritten => words.clone_from(&self.words),
+                        Plan::One => words.insert(1, "-j1".into()),
+                        Plan::Slots(most) => self.slots = Some(most),
+                    }
                 }
             }
             Tool::Cargo => self.tell_cargo(path),
@@ -121,25 +132,10 @@ impl Shim {
         self.words = words;
     }
 
-    /// As many as it would run jobs. One alone, which it has, where `exec` would take a word of it for the place of that
-    /// number.
-    fn slots_of_samurai(&self, words: &mut Vec<OsString>) -> Option<usize> {
-        if words.iter().any(|word| spawn::has_place(word)) {
-            words.insert(1, "-j1".into());
-            return None;
-        }
-        Some(match command_line::width(&self.words) {
-            Some(Jobs::Limit(jobs)) => jobs as usize,
-            _ => std::thread::available_parallelism().map_or(1, usize::from),
-        })
-    }
-
-    /// Becomes an `exec` that runs the tool with as many jobs as there were slots.
-    fn with_slots(&self, most: usize) -> std::io::Error {
-        let this = match spawn::this_program() {
-            Ok(this) => this,
-            Err(error) => return error,
-        };
+    /// Becomes an `exec` that runs the tool with as many jobs as there were slots. Returns if it can't: where there is no
+    /// `/proc`, say.
+    fn with_slots(&self, most: usize) {
+        let Ok(this) = spawn::this_program() else { return };
         let mut exec = Command::new(this);
         exec.arg0("jobserver").args(["exec", "-n", &format!("1..{most}"), "--"]);
         exec.arg(&self.real).args(["-j", "{}"]).args(&self.words[1..]);
@@ -149,7 +145,7 @@ impl Shim {
                 None => exec.env_remove(name),
             };
         }
-        exec.exec()
+        let _ = exec.exec();
     }
 
     fn on_descriptors(&mut self, auth: &Auth, path: &Path, above: Vec<i32>) {

@@ -2,7 +2,7 @@
 //!
 //! Two things keep a tool out of a pool that is there. make before 4.4 can't open a path; so its shim opens it, for the same
 //! process, and tells make the numbers. And an explicit `-jN` in a script; so with `run --shim` it is dropped. Then the
-//! shim becomes the real tool, with its own name, arguments and process.
+//! shim becomes the real tool, with its own name, arguments and process (samurai alone runs below an `exec` of this program).
 //!
 //! | module | for | who may call it |
 //! |---|---|---|
@@ -12,6 +12,7 @@
 //! | `act` | what a shim does | `main`, before anything else |
 //! | `decide` | whether a call joins, and with which words | `act` |
 //! | `ends` | opens the path for make, closes what was inherited | `act` |
+//! | `samurai` | in how many slots it runs | `act` |
 //! | `real` | the tool behind the shims | `act`, `style`, `doctor` |
 //!
 //! A call that goes past the shims (`/usr/bin/make`) must not fail because of them. So MAKEFLAGS has descriptors for make,
@@ -23,6 +24,7 @@ mod ends;
 mod folder;
 mod offer;
 pub(crate) mod real;
+mod samurai;
 mod words;
 
 use std::ffi::OsStr;

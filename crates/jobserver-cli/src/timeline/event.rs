@@ -21,8 +21,10 @@ pub(crate) enum What {
     Program(String),
     /// The whole command line of what it executes.
     Command(String),
-    /// It is gone.
+    /// It is gone: its first thread is, and if another one lives on, it is told of once more.
     End,
+    /// One of its other threads is gone. For `Family` alone.
+    ThreadEnd,
 }
 
 /// How the slots stand from this moment on.

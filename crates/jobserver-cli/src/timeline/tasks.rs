@@ -1,6 +1,7 @@
 //! From what happened to processes, to the processes: pure.
 //!
-//! Happenings may come in any order and some may be missing: whatever has no end lasts to the end of the recording.
+//! Happenings may come in any order and some may be missing: whatever has no end lasts to the end of the recording, and
+//! whatever executes a program, starts another process or ends once more, has lived until then.
 
 use std::collections::HashMap;
 
@@ -25,18 +26,22 @@ pub(crate) fn of(recording: &Recording) -> Vec<Task> {
     let mut events: Vec<&Event> = recording.events.iter().collect();
     events.sort_by_key(|event| event.at);
     let mut tasks: Vec<Task> = Vec::new();
-    let mut living: HashMap<u32, usize> = HashMap::new();
+    // The last one with each number.
+    let mut known: HashMap<u32, usize> = HashMap::new();
     let bound = |at: Nanos| at.clamp(recording.begin, recording.end);
     for event in events {
         match &event.what {
             What::Start { parent } => {
-                let parent = living.get(parent).copied();
+                let parent = known.get(parent).copied();
                 if parent.is_none() && event.pid != recording.root {
                     // Started by this process for its own ends.
                     continue;
                 }
                 let name = parent.map(|parent| tasks[parent].name.clone()).unwrap_or_default();
-                living.insert(event.pid, tasks.len());
+                if let Some(parent) = parent {
+                    tasks[parent].end = tasks[parent].end.max(bound(event.at));
+                }
+                known.insert(event.pid, tasks.len());
                 tasks.push(Task {
                     pid: event.pid,
                     parent,
@@ -47,18 +52,19 @@ pub(crate) fn of(recording: &Recording) -> Vec<Task> {
                 });
             }
             What::Program(name) => {
-                if let Some(&task) = living.get(&event.pid) {
+                if let Some(&task) = known.get(&event.pid) {
+                    tasks[task].end = recording.end;
                     tasks[task].name.clone_from(name);
                     tasks[task].command.clear();
                 }
             }
             What::Command(command) => {
-                if let Some(&task) = living.get(&event.pid) {
+                if let Some(&task) = known.get(&event.pid).filter(|&&task| tasks[task].end == recording.end) {
                     tasks[task].command.clone_from(command);
                 }
             }
-            What::End => {
-                if let Some(task) = living.remove(&event.pid) {
+            What::End | What::ThreadEnd => {
+                if let Some(&task) = known.get(&event.pid) {
                     tasks[task].end = bound(event.at).max(tasks[task].start);
                 }
             }
@@ -98,6 +104,26 @@ mod tests {
         ]);
         let seen: Vec<_> = of(&recording).iter().map(|task| (task.pid, task.start, task.end)).collect();
         assert_eq!(seen, [(10, 0, 100), (11, 4, 9)]);
+    }
+
+    #[test]
+    fn a_process_lives_until_the_last_that_is_told_of_it() {
+        let recording = recording(vec![
+            event(0, 10, What::Start { parent: 1 }),
+            event(10, 10, What::End),
+            event(11, 10, What::Program("make".to_string())),
+            event(20, 11, What::Start { parent: 10 }),
+            event(30, 11, What::End),
+            event(40, 12, What::Start { parent: 11 }),
+            event(50, 11, What::End),
+            event(60, 13, What::Start { parent: 12 }),
+            event(70, 12, What::End),
+            event(80, 14, What::Start { parent: 12 }),
+        ]);
+        let seen: Vec<_> = of(&recording).iter().map(|task| (task.pid, task.parent, task.start, task.end)).collect();
+        let of_11 = (11, Some(0), 20, 50);
+        let of_12 = (12, Some(1), 40, 80);
+        assert_eq!(seen, [(10, None, 0, 100), of_11, of_12, (13, Some(2), 60, 100), (14, Some(2), 80, 100)]);
     }
 
     #[test]

@@ -84,6 +84,26 @@ fn without_the_kernels_help_what_lives_for_a_while_is_found_all_the_same() {
     assert!(fs::read_to_string(sandbox.path("a.html")).unwrap().contains("they were looked for"));
 }
 
+/// The kernel tells the first thread's end, and the process goes on under its number.
+#[test]
+fn a_program_executed_by_another_thread_is_recorded_with_all_its_jobs() {
+    let sandbox = Sandbox::new();
+    sandbox.write("Makefile", SLEEPERS);
+    let make = clients::make_4_4();
+    let script = format!("import os, threading, time\nthreading.Thread(target=os.execv, args=({0:?}, [{0:?}])).start()\ntime.sleep(60)\n", text(&make));
+    sandbox.write("execs.py", &script);
+    let mut command = sandbox.command("python3");
+    command.arg("--version");
+    if command.output().map_or(true, |output| !output.status.success()) {
+        return;
+    }
+    for line in ["python3 execs.py", "python3 execs.py; true"] {
+        sandbox.run(&["-j3", "--timeline", "a.html", "--trace", "a.json", "--", "sh", "-c", line]).is_clean();
+        let jobs = of(&read(&sandbox, "a.json"), "job");
+        assert_eq!(names(&jobs).iter().filter(|&&name| name == "sleep").count(), 6, "{line}: {jobs:?}");
+    }
+}
+
 #[test]
 fn a_served_pool_tells_what_moves_in_the_lease() {
     let sandbox = Sandbox::new();

@@ -83,30 +83,35 @@ fn facts(model: &Model) -> Vec<Fact> {
 
 /// What is exact, and what is not.
 fn notes(model: &Model) -> Vec<String> {
-    let mut notes = vec![match model.commands {
+    let commands = match model.commands {
         Commands::Kernel => {
-            "Commands: the kernel told each start and end, so all are here, and their times are exact. \
-                             The whole command line is known of those that ran for some 25 ms (up to 100 ms \
-                             where many are short); of shorter ones the name of the program."
-                .to_string()
+            let told = match model.lost {
+                0 => "the kernel told each start and end, so all are here, and their times are exact.".to_string(),
+                lost => format!(
+                    "the kernel told starts and ends, exactly, but {lost} of its records came too fast to be kept. Those \
+                     may be of other programs' processes too; if not, some commands are missing, and others were found \
+                     later, with their times known less well."
+                ),
+            };
+            format!(
+                "Commands: {told} The whole command line is known of those that ran for some 25 ms (up to 100 ms where \
+                 many are short); of shorter ones the name of the program."
+            )
         }
         Commands::Looks(distance) => format!(
             "Commands: this system does not tell starts and ends of processes to this user, so they were looked for, \
              every {} at the most. Shorter ones are mostly missing, and when one ended is known to that distance.",
             time(distance)
         ),
-    }];
-    notes.push(match model.slots {
+    };
+    let slots = match model.slots {
         Slots::Told => "Slots: told by the pool, which sees what is taken and returned up to 16 ms late.".to_string(),
         Slots::Counted => "Slots: counted in the pool's pipe, 50 times a second at the most.".to_string(),
         Slots::Unknown => "Slots: nobody told how many were in use or free, so jobs are counted in their place. The \
                            command ran in a jobserver that is not this program's."
             .to_string(),
-    });
-    if model.lost > 0 {
-        notes.push(format!("{} happenings came too fast to be recorded: some commands are missing.", model.lost));
-    }
-    notes
+    };
+    vec![commands, slots]
 }
 
 /// JSON in which nothing can end the element that it stands in: those characters only occur in strings, where they may

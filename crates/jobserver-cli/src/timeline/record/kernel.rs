@@ -68,7 +68,7 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     (size >= 8).then(|| bytes.split_at_checked(size.into())).flatten()
 }
 
-/// `None`: it is of threads, or of nothing that was asked for.
+/// `None`: it is of a thread's start, or of nothing that was asked for.
 fn read(record: &[u8]) -> Option<Told> {
     let word = |at: usize| Some(u32::from_ne_bytes(record.get(at..at + 4)?.try_into().ok()?));
     let long = |at: usize| Some(u64::from_ne_bytes(record.get(at..at + 8)?.try_into().ok()?));
@@ -82,7 +82,8 @@ fn read(record: &[u8]) -> Option<Told> {
             let (pid, parent, thread) = (word(8)?, word(12)?, word(16)?);
             match kind {
                 // A thread has its process's number and one of its own.
-                _ if pid != thread => None,
+                EXIT if pid != thread => event(pid, What::ThreadEnd),
+                FORK if pid != thread => None,
                 FORK => event(pid, What::Start { parent }),
                 _ => event(pid, What::End),
             }

@@ -125,9 +125,12 @@ impl Ear {
     fn listen(&mut self, events: &mut Vec<Event>, until: Nanos) {
         match self {
             Ear::Kernel(kernel, family, names) => {
-                let (old, mut told) = (events.len(), Vec::new());
+                let (old, lost, mut told) = (events.len(), kernel.lost, Vec::new());
                 kernel.drain(&mut told);
                 family.sift(&mut told, until, events);
+                if kernel.lost > lost {
+                    family.mend(until.min(now()), events);
+                }
                 names.ask(old, events);
             }
             Ear::Tree(tree) => tree.look(now(), events),
@@ -148,7 +151,7 @@ impl Names {
             match event.what {
                 What::Program(_) => drop(self.unknown.insert(event.pid, event.at)),
                 What::End => drop(self.unknown.remove(&event.pid)),
-                What::Start { .. } | What::Command(_) => {}
+                What::Start { .. } | What::Command(_) | What::ThreadEnd => {}
             }
         }
         let grown = now().saturating_sub(YOUNG);
