@@ -12,7 +12,7 @@
 use std::env;
 use std::fs;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
@@ -25,6 +25,9 @@ use crate::{exit, spawn, sys};
 
 /// As what it is started, and seen in a list of processes.
 const NAME: &str = "jobserver-takes-back";
+
+/// Who made the pool is told as standard error.
+const OWNED: &str = "owned";
 
 const OWES: u8 = b'+';
 const OWES_NOTHING: u8 = b'0';
@@ -40,10 +43,13 @@ impl Collector {
     /// # Errors
     ///
     /// There are no descriptors, or no process can be had.
-    pub(super) fn start(client: &Client) -> io::Result<Collector> {
+    pub(super) fn start(client: &Client, owner: Option<&Owner>) -> io::Result<Collector> {
         let tokens: OwnedFd = client.as_fd().try_clone_to_owned()?;
         let mut command = Command::new(spawn::this_program()?);
         command.arg0(NAME).stdin(Stdio::piped()).stdout(tokens).stderr(Stdio::null());
+        if let Some(owner) = owner {
+            command.arg(OWNED).stderr(owner.fd().try_clone_to_owned()?);
+        }
         let mut child = command.spawn()?;
         let ear = child.stdin.take();
         Ok(Collector { child, ear, owes: false })
@@ -82,9 +88,9 @@ fn collect() -> io::Result<()> {
     let _ = fs::write("/proc/self/comm", NAME);
     // What is sent to the build's group, from a terminal or by `kill`, is not for this process, which ends by itself.
     let _ = rustix::process::setsid();
-    let owner = Owner::of(io::stdout().as_fd());
-    keep_nothing_but(owner.as_ref().map(|owner| owner.fd().as_raw_fd()));
-    let owner = owner.as_ref();
+    keep_nothing_else();
+    let error = io::stderr();
+    let owner = env::args_os().nth(1).is_some_and(|word| word == OWNED).then(|| error.as_fd());
     if hear(owner)? {
         take_one(io::stdout().as_fd(), owner)?;
     }
@@ -92,12 +98,12 @@ fn collect() -> io::Result<()> {
 }
 
 /// Whether anything was owed when our starter ended; no more, if the pool ended before it.
-fn hear(owner: Option<&Owner>) -> io::Result<bool> {
+fn hear(owner: Option<BorrowedFd<'_>>) -> io::Result<bool> {
     let ear = io::stdin();
     let mut last = [OWES_NOTHING];
     loop {
         let mut fds = vec![PollFd::new(&ear, PollFlags::IN)];
-        fds.extend(owner.map(|owner| PollFd::from_borrowed_fd(owner.fd(), PollFlags::IN)));
+        fds.extend(owner.map(|owner| PollFd::from_borrowed_fd(owner, PollFlags::IN)));
         retry_on_intr(|| poll(&mut fds, None))?;
         if fds.get(1).is_some_and(|owner| !owner.revents().is_empty()) {
             return Ok(false);
@@ -109,18 +115,18 @@ fn hear(owner: Option<&Owner>) -> io::Result<bool> {
 }
 
 /// Descriptors that were inherited, the pool's other end among them, and the folder, which may be unmounted some day.
-fn keep_nothing_but(keep: Option<i32>) {
+fn keep_nothing_else() {
     let _ = env::set_current_dir("/");
     let Ok(entries) = fs::read_dir("/dev/fd") else { return };
     let number = |name: std::ffi::OsString| name.to_str()?.parse().ok();
     let open: Vec<i32> = entries.filter_map(|entry| number(entry.ok()?.file_name())).collect();
-    open.into_iter().filter(|&number| number > 2 && Some(number) != keep).for_each(sys::close);
+    open.into_iter().filter(|&number| number > 2).for_each(sys::close);
 }
 
-fn take_one(tokens: BorrowedFd<'_>, owner: Option<&Owner>) -> io::Result<()> {
+fn take_one(tokens: BorrowedFd<'_>, owner: Option<BorrowedFd<'_>>) -> io::Result<()> {
     loop {
         let mut fds = vec![PollFd::new(&tokens, PollFlags::IN)];
-        fds.extend(owner.map(|owner| PollFd::from_borrowed_fd(owner.fd(), PollFlags::IN)));
+        fds.extend(owner.map(|owner| PollFd::from_borrowed_fd(owner, PollFlags::IN)));
         retry_on_intr(|| poll(&mut fds, None))?;
         if !fds[0].revents().is_empty() {
             match retry_on_intr(|| rustix::io::read(tokens, &mut [0; 1])) {

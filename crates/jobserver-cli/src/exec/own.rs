@@ -11,11 +11,13 @@ use jobserver::{Acquired, Client};
 
 use super::collector::Collector;
 use super::inherited::is_plain;
+use super::owner::Owner;
 use crate::leased::{self, Loan, Place};
 
 pub(super) struct Own<'a> {
     client: &'a Client,
     pool: Lender,
+    owner: Option<&'a Owner>,
     lent: Option<Lent>,
     /// Takes it back should we end first.
     collector: Option<Collector>,
@@ -37,13 +39,13 @@ enum Lent {
 }
 
 impl<'a> Own<'a> {
-    pub(super) fn new(client: &'a Client) -> Own<'a> {
+    pub(super) fn new(client: &'a Client, owner: Option<&'a Owner>) -> Own<'a> {
         let pool = match leased::place(client) {
             Some(place) => Lender::Server(place),
             None if is_plain(client) => Lender::Token,
             None => Lender::Nobody,
         };
-        Own { client, pool, lent: None, collector: None }
+        Own { client, pool, owner, lent: None, collector: None }
     }
 
     /// Whether this pool can be lent anything.
@@ -82,7 +84,7 @@ impl<'a> Own<'a> {
     }
 
     fn lend_token(&mut self) -> io::Result<Option<Lent>> {
-        let collector = match self.collector.take().map_or_else(|| Collector::start(self.client), Ok) {
+        let collector = match self.collector.take().map_or_else(|| Collector::start(self.client, self.owner), Ok) {
             Ok(collector) => self.collector.insert(collector),
             // What nobody would take back is not lent.
             Err(_) => return Ok(None),

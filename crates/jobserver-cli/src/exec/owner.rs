@@ -24,9 +24,10 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    /// None where no parent is seen to have it: one of another user, or in another mount namespace.
-    pub(super) fn of(tokens: BorrowedFd<'_>) -> Option<Owner> {
-        let pool = link("self", tokens.as_raw_fd())?;
+    /// None where no parent is seen to have it: one of another user, or in another mount namespace. To be asked before there
+    /// is any wait: once it is gone, another one is the highest.
+    pub(super) fn of(client: &Client) -> Option<Owner> {
+        let pool = link("self", client.as_fd().as_raw_fd())?;
         let above = |pid: i32| {
             let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
             let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()?;
@@ -37,6 +38,11 @@ impl Owner {
         let highest = parents.filter(|&pid| has_open(pid, &pool)).last()?;
         let process = pidfd_open(Pid::from_raw(highest)?, PidfdFlags::empty()).ok()?;
         Some(Owner { process })
+    }
+
+    /// The same, for whoever else has to know.
+    pub(super) fn shared(&self) -> io::Result<Owner> {
+        Ok(Owner { process: self.process.try_clone()? })
     }
 
     /// Readable when it is gone.
@@ -65,13 +71,13 @@ impl Watch {
     /// # Errors
     ///
     /// No descriptors or no thread are left.
-    pub(super) fn over(client: &Client, canceller: &Canceller) -> io::Result<Watch> {
+    pub(super) fn over(client: &Client, owner: Option<&Owner>, canceller: &Canceller) -> io::Result<Watch> {
         let tokens = client.as_fd().try_clone_to_owned()?;
         let canceller = canceller.clone();
+        let owner = owner.map(Owner::shared).transpose()?;
         let watch = Watch { has_ended: Arc::default(), is_over: Arc::default() };
         let (has_ended, is_over) = (watch.has_ended.clone(), watch.is_over.clone());
         thread::Builder::new().name("owner".to_string()).spawn(move || {
-            let owner = Owner::of(tokens.as_fd());
             while !is_over.load(Ordering::Relaxed) {
                 if is_gone(owner.as_ref(), &tokens) {
                     has_ended.store(true, Ordering::Release);

@@ -14,7 +14,7 @@ use super::end::End;
 use super::gather::{self, draw, Drawn, Patience};
 use super::inherited::{is_plain, room};
 use super::own::Own;
-use super::owner::Watch;
+use super::owner::{Owner, Watch};
 use crate::cli::Range;
 use crate::leased::{self, Leased};
 use crate::report::say;
@@ -99,9 +99,11 @@ fn inherited(client: &Client, args: &cli::Exec, signals: &mut Signals, end: &End
         return Ok(refused(args, room));
     }
     let mut attempts = Attempts::new(args);
-    let mut own = Own::new(client);
-    // Only make's and `run`'s own pools: a served one outlives who made it.
-    let watch = if is_plain(client) { Watch::over(client, &end.canceller).ok() } else { None };
+    // Only of make's and `run`'s own pools: a served one outlives who made it.
+    let is_watched = least > 1 && is_plain(client);
+    let owner = if is_watched { Owner::of(client) } else { None };
+    let watch = if is_watched { Watch::over(client, owner.as_ref(), &end.canceller).ok() } else { None };
+    let mut own = Own::new(client, owner.as_ref());
     loop {
         // One that was lent is a token like the others.
         let extra = usize::from(!own.is_lent());

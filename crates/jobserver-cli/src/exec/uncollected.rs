@@ -5,10 +5,12 @@ use std::io;
 
 use jobserver::Client;
 
+use super::owner::Owner;
+
 pub(crate) struct Collector;
 
 impl Collector {
-    pub(crate) fn start(_: &Client) -> io::Result<Collector> {
+    pub(crate) fn start(_: &Client, _: Option<&Owner>) -> io::Result<Collector> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
