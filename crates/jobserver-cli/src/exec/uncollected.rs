@@ -7,12 +7,12 @@ use jobserver::Client;
 
 use super::owner::Owner;
 
-pub(crate) struct Collector;
+pub(super) struct Collector;
 
 impl Collector {
-    pub(crate) fn start(_: &Client, _: Option<&Owner>) -> io::Result<Collector> {
+    pub(super) fn start(_: &Client, _: Option<&Owner>) -> io::Result<Collector> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub(crate) fn owe(&mut self, _owes: bool) {}
+    pub(super) fn owe(&mut self, _owes: bool) {}
 }
