@@ -26,6 +26,14 @@ pub(crate) fn this_program() -> io::Result<PathBuf> {
     std::env::current_exe()
 }
 
+/// What this process is called in a list of processes, where it was started by that link: by the link's name, otherwise.
+pub(crate) fn be_called(name: &str) {
+    if fs::read("/proc/self/comm").is_ok_and(|comm| comm == b"exe\n") {
+        // It is only for people.
+        let _ = fs::write("/proc/self/comm", name);
+    }
+}
+
 /// The command as the user wrote it; its first word is there, as the arguments are parsed so.
 pub(crate) fn command(words: &[OsString]) -> Command {
     let mut command = Command::new(&words[0]);

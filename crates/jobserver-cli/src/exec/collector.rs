@@ -84,8 +84,7 @@ pub(crate) fn act() -> Option<exit::Code> {
 }
 
 fn collect() -> io::Result<()> {
-    // Seen in a list of processes; it would be called by the link that it was started by.
-    let _ = fs::write("/proc/self/comm", NAME);
+    spawn::be_called(NAME);
     // What is sent to the build's group, from a terminal or by `kill`, is not for this process, which ends by itself.
     let _ = rustix::process::setsid();
     keep_nothing_else();

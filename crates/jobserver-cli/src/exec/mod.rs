@@ -43,6 +43,8 @@ const TIMED_OUT: exit::Code = 124;
 pub(crate) fn run(args: &cli::Exec) -> exit::Code {
     // First of all: descriptors that are closed must not be numbers of ours when they are looked at.
     let source = Source::find(args);
+    #[cfg(unix)]
+    spawn::be_called("jobserver");
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => return become_command(args, &error),

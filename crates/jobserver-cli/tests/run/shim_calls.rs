@@ -77,6 +77,10 @@ fn samurai_gets_as_many_jobs_as_there_are_slots_for_it() {
         assert_eq!(says(&format!("env SAMUFLAGS=-j2 {name} all")), "-j 2 all\n");
         // As they are: these run no job, or one at a time.
         assert_eq!(says(&format!("env SAMUFLAGS=-j1 {name} all")), "all\n");
+        let who = "for pid in $(cut -d ' ' -f 4 /proc/$$/stat); do cat /proc/$pid/comm; done";
+        sandbox.script("tools/samu", &format!("#!/bin/sh\n{who}\n"));
+        assert_eq!(says(&format!("{name} all")), "jobserver\n", "it is known by its name, who holds the slots");
+        sandbox.script("tools/samu", "#!/bin/sh\necho \"$@\"\n");
         for words in ["-C out -t clean", "-h", "--version"] {
             assert_eq!(says(&format!("{name} {words}")), format!("{words}\n"));
         }

@@ -15,7 +15,8 @@ use super::fifo::Fifo;
 use super::{EndpointId, Endpoints};
 
 /// A job that ninja starts costs it a fork, 1 ms or so: it returns tokens that far apart. For so long nobody else is
-/// served, only after a token was missed, and only as long as its client has more than its share.
+/// served at the most, only where a token was missed or more are to be caught, and only as long as its client has more than
+/// its share.
 const AWAKE: Duration = Duration::from_micros(1500);
 
 /// When one token was caught, and more are wanted, the next one is waited for this long: a client whose jobs have ended
