@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use super::Engine;
-use crate::endpoint;
+use crate::endpoint::{self, Event};
 use crate::ledger::LeaseId;
 
 impl Engine {
@@ -26,7 +26,7 @@ impl Engine {
         if lying > self.set as usize {
             // It is told as opened by now, and nothing will tell that it is gone.
             let (_, events) = self.hear();
-            events.into_iter().for_each(|event| self.went(event));
+            events.into_iter().for_each(|event| self.happened(event));
             self.endpoints.shut(endpoint);
             self.gone(endpoint);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "more tokens lie there than the pool has slots"));
@@ -34,13 +34,16 @@ impl Engine {
         let key = (number, self.endpoints.file_id(endpoint));
         let sum = if server == self.found.server { self.found.sums.remove(&key) } else { None };
         let (result, events) = self.hear();
-        // Before its returns are heard of, which are of what it holds.
-        if let Some(&client) = self.numbers.get(&endpoint) {
-            let held = sum.map_or(0, |sum| sum.saturating_sub(lying as u32));
-            self.scheduler.adopt(self.now(), client, held);
-            self.touched.push(client);
+        for event in events {
+            let is_it = matches!(event, Event::Opened { endpoint: opened, .. } if opened == endpoint);
+            self.happened(event);
+            // Before its returns are heard of, which are of what it holds.
+            if let Some(&client) = self.numbers.get(&endpoint).filter(|_| is_it) {
+                let held = sum.map_or(0, |sum| sum.saturating_sub(lying as u32));
+                self.scheduler.adopt(self.now(), client, held);
+                self.touched.push(client);
+            }
         }
-        events.into_iter().for_each(|event| self.went(event));
         // What lies there is nobody's. What the client was quicker to take is told like any other.
         self.endpoints.withdraw(endpoint, lying)?;
         result

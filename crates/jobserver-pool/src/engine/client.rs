@@ -47,13 +47,17 @@ impl Engine {
         }
     }
 
-    /// So many bytes came back, of which `left` lie where the client reads.
-    pub(super) fn returned(&mut self, number: endpoint::EndpointId, returned: usize, left: usize) {
+    /// The client has taken offers, and so many bytes came back, of which `left` lie where it reads.
+    pub(super) fn stirred(&mut self, number: endpoint::EndpointId, taken: usize, returned: usize, left: usize) {
         let Some(&client) = self.numbers.get(&number) else { return };
+        self.touched.push(client);
+        if taken > 0 {
+            let _ = self.scheduler.stirred(self.now(), client, taken as u32, 0, &[]);
+        }
         let held = self.ledger().endpoint(client).map_or(0, |account| account.held() as usize);
         let before = if returned + left > held { self.others(client) } else { Vec::new() };
         let answer = self.scheduler.moved(self.now(), client, 0, returned as u32, left as u32, &before);
-        self.touched.extend(answer.payers.into_iter().chain([client]));
+        self.touched.extend(answer.payers);
     }
 
     /// Who may have read what this client returns beyond what it holds: what else its process has open, then its

@@ -10,9 +10,10 @@ use crate::ledger::{EndpointId, LeaseId};
 use crate::process::ProcessId;
 
 impl Engine {
-    /// The part of an event that brings clients and takes of tokens.
-    pub(super) fn came(&mut self, event: &Event) {
-        match *event {
+    /// One event. In the order in which they are told: what was left in a FIFO and is read again at once would else be a token
+    /// from nowhere, then one that lies there and doesn't.
+    pub(super) fn happened(&mut self, event: Event) {
+        match event {
             Event::Opened { endpoint, lease, process, kind } => self.opened(endpoint, lease, process, kind),
             Event::Changed { endpoint, kind } => {
                 if let Some(&client) = self.numbers.get(&endpoint) {
@@ -27,21 +28,7 @@ impl Engine {
                     self.touched.push(client);
                 }
             }
-            Event::Stirred { endpoint, taken: taken @ 1.., .. } => {
-                if let Some(&client) = self.numbers.get(&endpoint) {
-                    self.touched.push(client);
-                    let _ = self.scheduler.stirred(self.now(), client, taken as u32, 0, &[]);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// The rest of it.
-    pub(super) fn went(&mut self, event: Event) {
-        match event {
-            Event::Opened { .. } | Event::Changed { .. } | Event::Shut { .. } => {}
-            Event::Stirred { endpoint, returned, left, .. } => self.returned(endpoint, returned, left),
+            Event::Stirred { endpoint, taken, returned, left } => self.stirred(endpoint, taken, returned, left),
             Event::Gone { endpoint } => self.gone(endpoint),
             Event::Starting { start, lease, pid } => self.starting(start, lease, pid),
             Event::Interrupted { start } => self.interrupted(start),
@@ -142,5 +129,46 @@ impl Engine {
 
     pub(super) fn is_closed(&self, lease: LeaseId) -> bool {
         self.leases.get(&lease).is_none_or(|lease| self.endpoints.path(lease.place).is_none())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+    use std::io::{Read as _, Write as _};
+    use std::thread;
+
+    use crate::endpoint::Style;
+    use crate::engine::{Engine, Owner};
+    use crate::fuse::Reach;
+    use crate::ledger::Terms;
+
+    #[test]
+    fn what_a_client_returns_and_takes_again_at_once_is_no_token_from_nowhere() {
+        let parent = tempfile::tempdir().unwrap();
+        let mut engine = Engine::start(&parent.path().join("pool"), Style::Tracked(Reach::Owner), 2).unwrap();
+        engine.never_split();
+        let owner = Owner { uid: rustix::process::geteuid().as_raw(), ..Owner::default() };
+        let lease = engine.open_lease("build", Terms::new("a build"), owner).unwrap();
+        let path = engine.path(lease).unwrap().to_path_buf();
+        let client = thread::spawn(move || {
+            let mut fifo = OpenOptions::new().read(true).write(true).open(path).unwrap();
+            let mut token = [0];
+            fifo.read_exact(&mut token).unwrap();
+            for _ in 0..10_000 {
+                fifo.write_all(&token).unwrap();
+                fifo.read_exact(&mut token).unwrap();
+            }
+            fifo.write_all(&token).unwrap();
+        });
+        while !client.is_finished() {
+            engine.turn().unwrap();
+            assert_eq!(engine.ledger().owed(), 0, "there are as many tokens as slots");
+        }
+        client.join().unwrap();
+        while engine.ledger().held() > 1 {
+            engine.turn().unwrap();
+        }
+        assert_eq!((engine.ledger().owed(), engine.ledger().strays()), (0, 0));
     }
 }

@@ -298,7 +298,7 @@ impl Engine {
     pub fn turn(&mut self) -> io::Result<()> {
         let quicker = std::mem::take(&mut self.quicker);
         let (result, events) = self.hear();
-        events.into_iter().for_each(|event| self.went(event));
+        events.into_iter().for_each(|event| self.happened(event));
         for client in quicker {
             // Its own events, if there were any, have been told; if not, it has put back what it took.
             let _ = self.scheduler.stirred(self.now(), client, 0, 0, &[]);
@@ -316,7 +316,7 @@ impl Engine {
         result.and(asked).and(forgot).and(self.listen())
     }
 
-    /// All that has happened; the part of it that brings clients and takes of tokens is done.
+    /// All that has happened.
     fn hear(&mut self) -> (io::Result<()>, Vec<Event>) {
         let mut events = Vec::new();
         let mut result = Ok(());
@@ -329,8 +329,6 @@ impl Engine {
             events.push(event);
         }
         events.iter().for_each(|event| log::trace!("{event:?}"));
-        // All takes first: what one process has read another may have returned.
-        events.iter().for_each(|event| self.came(event));
         (result, events)
     }
 
