@@ -146,7 +146,7 @@ mod tests {
         client.write_all(b"+++").unwrap();
         assert_eq!(endpoints.take_back(number).unwrap(), 2);
         assert_eq!(endpoints.take_back(number).unwrap(), 0, "it is let go");
-        let moved = endpoints.endpoints.get_mut(&id).unwrap().returns().unwrap();
+        let moved = endpoints.endpoints.get_mut(&id).unwrap().look().unwrap();
         assert_eq!((moved.returned, moved.left), (2, 1));
     }
 
@@ -155,7 +155,7 @@ mod tests {
         let (_parent, mut endpoints, id, number, mut client) = world(3);
         assert_eq!(endpoints.take_back(number).unwrap(), 0, "nothing is there yet");
         client.write_all(b"+").unwrap();
-        let moved = endpoints.endpoints.get_mut(&id).unwrap().returns().unwrap();
+        let moved = endpoints.endpoints.get_mut(&id).unwrap().look().unwrap();
         assert_eq!((moved.returned, moved.left), (0, 1));
         assert_eq!(endpoints.take_back(number).unwrap(), 0);
         assert!(!endpoints.caught.contains_key(&number), "it is withdrawn as any other offer");

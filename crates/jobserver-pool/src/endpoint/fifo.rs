@@ -77,7 +77,7 @@ impl Fifo {
         let name = target.trim_end_matches(" (deleted)").rsplit('/').next().unwrap_or_default().to_owned();
         let (device, inode) = (stat.st_dev, stat.st_ino);
         let mut fifo = Fifo { number, opens: 0, closes: 0, file, path, name, device, inode, lying: 0 };
-        fifo.added()?;
+        fifo.moved()?;
         Ok(fifo)
     }
 
@@ -166,14 +166,16 @@ impl Fifo {
         Ok(total)
     }
 
-    /// How many bytes others wrote into it, more than they read, since it was last looked at.
-    pub fn added(&mut self) -> io::Result<usize> {
-        let added = self.count()?.saturating_sub(self.lying);
-        self.lying += added;
-        Ok(added)
+    /// How many bytes others read out of it, and how many they wrote into it, since it was last looked at: of one of them
+    /// there were more.
+    pub fn moved(&mut self) -> io::Result<(usize, usize)> {
+        let (known, count) = (self.lying, self.count()?);
+        self.lying = count;
+        Ok((known.saturating_sub(count), count.saturating_sub(known)))
     }
 
-    /// How many bytes others read out of it, more than they wrote, since it was last looked at.
+    /// How many bytes others read out of it, more than they wrote, since it was last looked at. What they wrote is left for
+    /// the next look.
     pub fn removed(&mut self) -> io::Result<usize> {
         let removed = self.lying.saturating_sub(self.count()?);
         self.lying -= removed;
@@ -242,7 +244,7 @@ mod tests {
             fifo.write(b"+").unwrap();
             assert_eq!(fifo.take(1).unwrap(), 1);
         }
-        assert_eq!(fifo.added().unwrap() + fifo.lying(), 2, "the one that was put, counted anew");
+        assert_eq!(fifo.moved().unwrap(), (0, 1), "the one that was put, counted anew");
     }
 
     #[test]
@@ -255,7 +257,7 @@ mod tests {
             fifo.put(1).unwrap();
             assert_eq!(fifo.take(1).unwrap(), 1);
         }
-        assert_eq!((fifo.added().unwrap(), fifo.removed().unwrap(), fifo.lying()), (0, 0, 1));
+        assert_eq!((fifo.moved().unwrap(), fifo.lying()), ((0, 0), 1));
         assert_eq!(fifo.write(b"+"), Err(Errno::AGAIN), "one byte lies in it, and no other fits");
         fifo.put(1).unwrap();
         assert_eq!(fifo.empty().unwrap(), 2);
@@ -267,9 +269,9 @@ mod tests {
         let mut fifo = fifo(folder.path(), Use::Offers);
         fifo.put(5).unwrap();
         assert_eq!(fifo.read(&mut [0; 2]).unwrap(), 2);
-        assert_eq!((fifo.added().unwrap(), fifo.removed().unwrap()), (0, 2));
+        assert_eq!((fifo.removed().unwrap(), fifo.moved().unwrap()), (2, (0, 0)));
         fifo.write(b"GGG").unwrap();
-        assert_eq!((fifo.removed().unwrap(), fifo.added().unwrap()), (0, 3));
+        assert_eq!((fifo.removed().unwrap(), fifo.moved().unwrap()), (0, (0, 3)));
         assert_eq!((fifo.take(100).unwrap(), fifo.lying()), (6, 0));
     }
 

@@ -3,9 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use rustix::buffer::spare_capacity;
-use rustix::event::{epoll, Timespec};
-
 use super::fifo::Fifo;
 use super::member::{Endpoint, Moved};
 use super::roles::{End, Roles};
@@ -13,9 +10,6 @@ use super::watch::Happening;
 use super::{EndpointId, Endpoints, Event, Kind, FUSE, NEWS, TAKES};
 use crate::process::{self, Process};
 
-/// So many descriptors are looked at in one turn; the others wake the next one. Many may end at once, and who has
-/// inherited from them is looked for once a turn.
-const A_TURN: usize = 1024;
 /// So often clients may keep stirring before the others get their turn.
 const ROUNDS: usize = 16;
 
@@ -23,10 +17,7 @@ impl Endpoints {
     /// Handles what has come: first what happened in the FIFOs, then who asks for one, then who has ended. What a
     /// process did before it ended was told before its end was.
     pub(super) fn turn(&mut self) -> io::Result<()> {
-        let mut ready = Vec::with_capacity(A_TURN);
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        rustix::io::retry_on_intr(|| epoll::wait(&self.epoll, spare_capacity(&mut ready), Some(&now)))?;
-        let ready: Vec<u64> = ready.iter().map(|event| event.data.u64()).collect();
+        let ready = self.ready()?;
         let ready = self.take_caught(ready)?;
         self.catch_up()?;
         if ready.contains(&FUSE) {
@@ -120,8 +111,8 @@ impl Endpoints {
         Ok(())
     }
 
-    /// Looks at what has stirred: returns first, then the kernel's events, then what was taken, and tells it the other
-    /// way round.
+    /// Looks at what has stirred. Where something came back, the kernel's events are read once more after that, and what was
+    /// taken is counted again; it is told the other way round.
     ///
     /// A client may take a token from one FIFO and return it through another, at any moment between two looks. In any
     /// other order that return could be seen, and its taking not: it would seem to be a byte that nobody held. In this
@@ -133,22 +124,24 @@ impl Endpoints {
         for id in std::mem::take(&mut self.stirred) {
             result = result.and(self.catch_at(id));
             let Some(endpoint) = self.endpoints.get_mut(&id) else { continue };
-            let returns = endpoint.returns().map(|returns| moved.insert(id, returns));
-            result = result.and(returns.map(drop));
+            let look = endpoint.look().map(|look| moved.insert(id, look));
+            result = result.and(look.map(drop));
         }
-        result = result.and(self.take_note());
-        // Whoever stirred meanwhile is looked at as well, and stays in the set for his returns.
-        for &id in &self.stirred {
-            moved.entry(id).or_default();
-        }
-        for (id, moved) in &mut moved {
-            let taken = self.endpoints.get_mut(id).map_or(Ok(0), Endpoint::takes).unwrap_or_else(|error| {
-                result = Err(error);
-                0
-            });
-            // Left there and taken again by the same client: nothing happened.
-            let both = taken.min(moved.left);
-            (moved.taken, moved.left) = (taken - both, moved.left - both);
+        if moved.values().any(|moved| moved.returned + moved.left > 0) {
+            result = result.and(self.take_note());
+            // Whoever stirred meanwhile is looked at as well, and stays in the set for his returns.
+            for &id in &self.stirred {
+                moved.entry(id).or_default();
+            }
+            for (id, moved) in &mut moved {
+                let taken = self.endpoints.get_mut(id).map_or(Ok(0), Endpoint::takes).unwrap_or_else(|error| {
+                    result = Err(error);
+                    0
+                });
+                // Left there and taken again by the same client: nothing happened.
+                let both = taken.min(moved.left);
+                (moved.taken, moved.left) = (moved.taken + taken - both, moved.left - both);
+            }
         }
         for (&endpoint, &Moved { taken, .. }) in moved.iter().filter(|(_, moved)| moved.taken > 0) {
             self.events.push_back(Event::Stirred { endpoint, taken, returned: 0, left: 0 });

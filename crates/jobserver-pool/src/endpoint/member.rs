@@ -92,12 +92,12 @@ impl Endpoint {
         process::descriptors(owner.pid, fifo.name(), fifo.inode()).unwrap_or_default()
     }
 
-    /// What came back since the last look.
-    pub fn returns(&mut self) -> io::Result<Moved> {
+    /// What came back since the last look, and what was taken.
+    pub fn look(&mut self) -> io::Result<Moved> {
         let returned = self.out.as_mut().map_or(Ok(0), Fifo::empty)?;
         let returned = returned + std::mem::take(&mut self.caught);
-        let left = self.inn.as_mut().map_or(Ok(0), Fifo::added)?;
-        Ok(Moved { taken: 0, returned, left })
+        let (taken, left) = self.inn.as_mut().map_or(Ok((0, 0)), Fifo::moved)?;
+        Ok(Moved { taken, returned, left })
     }
 
     /// What was taken since the last look.

@@ -24,15 +24,15 @@ mod lead;
 mod member;
 mod roles;
 mod starts;
+mod wait;
 mod watch;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::event::epoll;
-use rustix::io::Errno;
 
 use crate::fuse::{Fuse, Reach, ReadLink};
 use crate::process::{self, Process};
@@ -70,6 +70,8 @@ pub struct Endpoints {
     events: VecDeque<Event>,
     watch: Watch,
     epoll: OwnedFd,
+    /// What was found ready by a wait, and not looked at yet.
+    ready: Option<Vec<u64>>,
     /// Which events of the FIFOs wake us.
     hearing: Hearing,
     /// What there was since the driver last asked.
@@ -127,6 +129,7 @@ impl Endpoints {
             events: VecDeque::new(),
             watch,
             epoll,
+            ready: None,
             hearing: Hearing::Nothing,
             stir: Stir::default(),
             splits: true,
@@ -138,11 +141,6 @@ impl Endpoints {
         };
         endpoints.hear(Hearing::All)?;
         Ok(endpoints)
-    }
-
-    /// Readable when [`Endpoints::next`] has something to say; can lie in another epoll set.
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        self.epoll.as_fd()
     }
 
     /// What happened next; `None` when all is told. Never blocks. Clients that open the path wait until it is called.
@@ -175,35 +173,6 @@ impl Endpoints {
     /// What there was since the last call.
     pub fn stir(&mut self) -> Stir {
         std::mem::take(&mut self.stir)
-    }
-
-    /// What of that which clients do with their tokens makes [`Endpoints::fd`] readable. Who comes and who ends always
-    /// does; the rest is told when `next` is called. The kernel keeps 16,384 events; beyond that all FIFOs are looked at.
-    ///
-    /// # Errors
-    /// The kernel has no memory for it.
-    pub fn hear(&mut self, what: Hearing) -> io::Result<()> {
-        let Watch { news, takes } = &self.watch;
-        let was = self.hearing;
-        for (source, id, least) in [(news, NEWS, Hearing::Returns), (takes, TAKES, Hearing::All)] {
-            match (was >= least, what >= least) {
-                // It may have been added before another one failed.
-                (false, true) => {
-                    match epoll::add(&self.epoll, source.fd(), epoll::EventData::new_u64(id), epoll::EventFlags::IN) {
-                        Ok(()) | Err(Errno::EXIST) => {}
-                        Err(error) => return Err(error.into()),
-                    }
-                }
-                // With an empty mask it would wake us in vain still, since inotify doesn't say why it wakes.
-                (true, false) => match epoll::delete(&self.epoll, source.fd()) {
-                    Ok(()) | Err(Errno::NOENT) => {}
-                    Err(error) => return Err(error.into()),
-                },
-                _ => {}
-            }
-        }
-        self.hearing = what;
-        Ok(())
     }
 
     /// Whether [`Endpoints::next`] has something to say that no descriptor tells of.

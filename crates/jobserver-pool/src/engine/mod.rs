@@ -23,6 +23,8 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use rustix::event::epoll::EventFlags;
+
 use crate::admission::Shortage;
 use crate::control::Moved;
 use crate::endpoint::{self, Endpoints, Event, Style};
@@ -202,6 +204,28 @@ impl Engine {
     /// Readable when [`turn`](Engine::turn) has something to do.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.endpoints.fd()
+    }
+
+    /// As [`Endpoints::wait`], for as long as `turn` has nothing to do.
+    ///
+    /// # Errors
+    /// epoll itself fails.
+    pub fn wait(&mut self, most: Option<Duration>) -> io::Result<Vec<u64>> {
+        let timeout = self.timeout().into_iter().chain(most).min();
+        self.endpoints.wait(timeout)
+    }
+
+    /// As [`Endpoints::watch_also`].
+    ///
+    /// # Errors
+    /// The kernel has no memory, or no more watches, for it.
+    pub fn watch_also(&self, fd: BorrowedFd<'_>, number: u64, events: EventFlags) -> io::Result<()> {
+        self.endpoints.watch_also(fd, number, events)
+    }
+
+    /// As [`Endpoints::watch_no_more`].
+    pub fn watch_no_more(&self, fd: BorrowedFd<'_>) {
+        self.endpoints.watch_no_more(fd);
     }
 
     /// When `turn` has something to do although nothing happened; `None`: never.

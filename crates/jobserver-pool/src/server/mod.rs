@@ -1,7 +1,7 @@
 //! The server of a pool: who may open leases, and which connection speaks for which. `jobserver serve` runs it as a
 //! process, `jobserver run` without one as a thread of its own.
 //!
-//! One thread around one epoll set, without a timer while nothing happens. A peer that says nonsense, or nothing, or
+//! One thread around the one epoll set of its [engine](crate::engine), without a timer while nothing happens. A peer that says nonsense, or nothing, or
 //! reads nothing, loses its own connection and nothing else. A lease ends when its connection is closed *and* its
 //! command is gone.
 
@@ -14,14 +14,13 @@ mod watchers;
 use std::collections::HashMap;
 use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::buffer::spare_capacity;
-use rustix::event::{epoll, Timespec};
+use rustix::event::epoll::EventFlags;
 
 use crate::admission::{Admission, Limits};
 use crate::control::{Reply, SOCKET};
@@ -40,7 +39,6 @@ pub struct Server {
     engine: Engine,
     listener: UnixListener,
     socket: PathBuf,
-    epoll: OwnedFd,
     peers: HashMap<u64, Peer>,
     /// Who speaks for a lease.
     speakers: HashMap<LeaseId, u64>,
@@ -63,8 +61,7 @@ pub(super) const UNNAMED: &str = "socket.new";
 /// takes again. The shortest slice that Linux gives.
 const SLICE: u64 = 100_000;
 
-/// Which descriptor epoll speaks of; from [`PEERS`] on, two for each peer: its socket and its command.
-const ENGINE: u64 = 0;
+/// Which descriptor is ready; from [`PEERS`] on, two for each peer: its socket and its command.
 const LISTENER: u64 = 1;
 const STOP: u64 = 2;
 const PEERS: u64 = 4;
@@ -98,14 +95,11 @@ impl Server {
         listener.set_nonblocking(true)?;
         let mode = if reach == Reach::Everyone { 0o666 } else { 0o600 };
         fs::set_permissions(&socket, Permissions::from_mode(mode))?;
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        watch(&epoll, engine.fd(), ENGINE, epoll::EventFlags::IN)?;
-        watch(&epoll, listener.as_fd(), LISTENER, epoll::EventFlags::IN)?;
+        engine.watch_also(listener.as_fd(), LISTENER, EventFlags::IN)?;
         Ok(Server {
             engine,
             listener,
             socket,
-            epoll,
             peers: HashMap::new(),
             speakers: HashMap::new(),
             next_peer: PEERS,
@@ -145,10 +139,8 @@ impl Server {
     /// epoll itself fails.
     pub fn serve(&mut self, stop: BorrowedFd<'_>) -> io::Result<()> {
         sys::prefer_short_slices(SLICE);
-        watch(&self.epoll, stop, STOP, epoll::EventFlags::IN)?;
-        let mut ready = Vec::with_capacity(64);
+        self.engine.watch_also(stop, STOP, EventFlags::IN)?;
         loop {
-            ready.clear();
             // Before the turns: what they ask for is done before we sleep.
             for id in std::mem::take(&mut self.again) {
                 self.hear(id);
@@ -156,23 +148,13 @@ impl Server {
             self.look_at_machine();
             self.turn_engine();
             let at_once = (!self.again.is_empty()).then_some(Duration::ZERO);
-            let timeout =
-                at_once.or_else(|| self.engine.timeout().into_iter().chain(self.next_look()).min()).map(|timeout| {
-                    // Early is harmless: it comes again.
-                    Timespec::try_from(timeout).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 })
-                });
-            match epoll::wait(&self.epoll, spare_capacity(&mut ready), timeout.as_ref()) {
-                Ok(_) => {}
-                Err(rustix::io::Errno::INTR) => continue,
-                Err(error) => return Err(error.into()),
-            }
-            for event in &ready {
-                match event.data.u64() {
+            let most = at_once.or_else(|| self.next_look());
+            for ready in self.engine.wait(most)? {
+                match ready {
                     STOP => {
-                        let _ = epoll::delete(&self.epoll, stop);
+                        self.engine.watch_no_more(stop);
                         return Ok(());
                     }
-                    ENGINE => {}
                     LISTENER => self.accept(),
                     id if id % 2 == 0 => self.hear(id),
                     id => self.command_ended(id - 1),
@@ -206,18 +188,10 @@ impl Server {
             }
         }
     }
-
-    fn watch_peer(&self, id: u64, fd: BorrowedFd<'_>) -> io::Result<()> {
-        watch(&self.epoll, fd, id, epoll::EventFlags::IN)
-    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.socket);
     }
-}
-
-fn watch(set: &OwnedFd, fd: BorrowedFd<'_>, id: u64, events: epoll::EventFlags) -> io::Result<()> {
-    Ok(epoll::add(set, fd, epoll::EventData::new_u64(id), events)?)
 }

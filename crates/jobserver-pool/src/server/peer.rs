@@ -5,12 +5,12 @@
 
 use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
-use rustix::event::epoll;
+use rustix::event::epoll::EventFlags;
 
 use super::Server;
 use crate::control::{Lines, Open, Reply, Request, VERSION};
@@ -96,7 +96,7 @@ impl Server {
         }
         let id = self.next_peer;
         self.next_peer += 2;
-        self.watch_peer(id, lines.fd())?;
+        self.engine.watch_also(lines.fd(), id, EventFlags::IN)?;
         self.peers
             .insert(id, Peer { lines: Some(lines), pid, uid, lease: None, command: None, lent: None, watches: None });
         Ok(())
@@ -142,8 +142,8 @@ impl Server {
     /// Asks for room as long as something is unsent.
     fn watch_room(&mut self, id: u64) {
         let Some(lines) = self.peers.get(&id).and_then(|peer| peer.lines.as_ref()) else { return };
-        let room = if lines.is_full() { epoll::EventFlags::OUT } else { epoll::EventFlags::empty() };
-        let _ = epoll::modify(&self.epoll, lines.fd(), epoll::EventData::new_u64(id), epoll::EventFlags::IN | room);
+        let room = if lines.is_full() { EventFlags::OUT } else { EventFlags::empty() };
+        let _ = self.engine.watch_also(lines.fd(), id, EventFlags::IN | room);
     }
 
     fn answer(&mut self, id: u64, request: Request, descriptors: Vec<OwnedFd>) -> Option<Reply> {
@@ -283,11 +283,10 @@ impl Server {
     /// The lease of this peer lasts until that process has ended.
     fn follow(&mut self, id: u64, process: Process) -> Result<(), String> {
         let pid = process.id().pid;
-        let flags = epoll::EventFlags::IN;
-        super::watch(&self.epoll, process.fd(), id + 1, flags).map_err(|error| error.to_string())?;
+        self.engine.watch_also(process.fd(), id + 1, EventFlags::IN).map_err(|error| error.to_string())?;
         let peer = self.peers.get_mut(&id).ok_or("no such peer")?;
         if peer.lease.is_none() || peer.command.is_some() {
-            let _ = epoll::delete(&self.epoll, process.fd());
+            self.engine.watch_no_more(process.fd());
             return Err("a command needs a lease that has none".to_string());
         }
         peer.command = Some(process);
@@ -352,7 +351,7 @@ impl Server {
             self.engine.unwatch(lease);
         }
         if let Some(lines) = peer.lines.take() {
-            let _ = epoll::delete(&self.epoll, lines.fd());
+            self.engine.watch_no_more(lines.fd());
         }
         if peer.command.is_none() {
             self.end_lease(id);
@@ -362,7 +361,7 @@ impl Server {
     pub(super) fn command_ended(&mut self, id: u64) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         if let Some(process) = peer.command.take() {
-            let _ = epoll::delete(&self.epoll, process.fd().as_fd());
+            self.engine.watch_no_more(process.fd());
         }
         match (&peer.lines, peer.lease) {
             (Some(_), Some(lease)) => self.engine.end_command(lease),
