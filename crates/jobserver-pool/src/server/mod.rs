@@ -60,6 +60,8 @@ pub(super) const UNNAMED: &str = "socket.new";
 /// Nanoseconds. What it does in a turn takes 20 to 200 us; to be late costs a killed client's token, or one that its client
 /// takes again. The shortest slice that Linux gives.
 const SLICE: u64 = 100_000;
+/// For the same reason, where the system allows it: root, and whom RLIMIT_NICE lets.
+const NICE: i32 = -10;
 
 /// Which descriptor is ready; from [`PEERS`] on, two for each peer: its socket and its command.
 const LISTENER: u64 = 1;
@@ -138,7 +140,7 @@ impl Server {
     /// # Errors
     /// epoll itself fails.
     pub fn serve(&mut self, stop: BorrowedFd<'_>) -> io::Result<()> {
-        sys::prefer_short_slices(SLICE);
+        sys::prefer_to_be_woken_soon(SLICE, NICE);
         self.engine.watch_also(stop, STOP, EventFlags::IN)?;
         loop {
             // Before the turns: what they ask for is done before we sleep.
