@@ -16,6 +16,7 @@ mod kinds;
 mod lto;
 
 use std::cmp::Reverse;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,10 +27,13 @@ use self::builds::Build;
 use self::kinds::{Kind, Tools};
 use crate::context::Context;
 use crate::pool::stage::{Served, Stage};
+use crate::soak::watch::Watch;
 
 const SLOTS: usize = 6;
 /// Nothing healthy takes that long to end once its command has.
 const BOUND: Duration = Duration::from_secs(60);
+/// Between two looks at the accounts.
+const BETWEEN: Duration = Duration::from_millis(10);
 
 /// Alone, then in pairs.
 pub(crate) fn run(context: &Context, all: bool) -> Result<()> {
@@ -41,22 +45,44 @@ pub(crate) fn run(context: &Context, all: bool) -> Result<()> {
     }
     let served = Served::start(&stage, SLOTS)?;
     let start = Instant::now();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let accounts = scope.spawn(|| follow_accounts(&served, &done));
+        let rounds = rounds(&tools, &served, all);
+        done.store(true, Ordering::Relaxed);
+        accounts.join().expect("it does not panic").and(rounds)
+    })?;
+    served.finish()?;
+    println!("all clients, alone and in pairs: {} s", start.elapsed().as_secs());
+    Ok(())
+}
+
+/// They balance at any moment, and nobody owes a slot: nobody starts without one here.
+fn follow_accounts(served: &Served, done: &AtomicBool) -> Result<()> {
+    let mut watch = Watch::connect(&served.dir)?;
+    while !done.load(Ordering::Relaxed) {
+        let status = watch.status()?;
+        ensure!(watch.most_owed == 0, "a token has come from nowhere: {status}");
+        thread::sleep(BETWEEN);
+    }
+    Ok(())
+}
+
+fn rounds(tools: &Tools, served: &Served, all: bool) -> Result<()> {
     let mut kinds = Kind::ALL.to_vec();
     kinds.retain(|kind| all || *kind != Kind::Lto);
     for &kind in &kinds {
-        alone(&tools, &served, kind, "first").with_context(|| format!("{} alone", kind.name()))?;
+        alone(tools, served, kind, "first").with_context(|| format!("{} alone", kind.name()))?;
     }
-    alone(&tools, &served, Kind::Cargo, "second").context("cargo with the library alone")?;
+    alone(tools, served, Kind::Cargo, "second").context("cargo with the library alone")?;
     // It would be make once more; and who takes a second to begin is paired with `--all` alone.
     kinds.retain(|kind| *kind != Kind::KeepGoing && (all || kind.begins_at_once()));
     for (index, &first) in kinds.iter().enumerate() {
         for &second in &kinds[index..] {
             let names = || format!("{} and {} at once", first.name(), second.name());
-            pair(&tools, &served, [first, second]).with_context(names)?;
+            pair(tools, served, [first, second]).with_context(names)?;
         }
     }
-    served.finish()?;
-    println!("all clients, alone and in pairs: {} s", start.elapsed().as_secs());
     Ok(())
 }
 

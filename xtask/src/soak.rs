@@ -15,7 +15,7 @@ mod plan;
 mod round;
 mod tally;
 mod tree;
-mod watch;
+pub(crate) mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::{self, Stdio};

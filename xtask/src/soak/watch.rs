@@ -14,25 +14,25 @@ use serde_json::Value;
 const ANSWER: Duration = Duration::from_secs(30);
 
 /// One connection, over which the status is asked for again and again.
-pub(super) struct Watch {
+pub(crate) struct Watch {
     socket: BufReader<UnixStream>,
     /// The most slots in use, without those that were owed.
-    pub(super) most_held: u64,
-    pub(super) most_owed: u64,
-    pub(super) statuses: u64,
-    pub(super) recovered: u64,
-    pub(super) strays: u64,
+    pub(crate) most_held: u64,
+    pub(crate) most_owed: u64,
+    pub(crate) statuses: u64,
+    pub(crate) recovered: u64,
+    pub(crate) strays: u64,
 }
 
 impl Watch {
-    pub(super) fn connect(dir: &Path) -> Result<Watch> {
+    pub(crate) fn connect(dir: &Path) -> Result<Watch> {
         let socket = UnixStream::connect(dir.join("socket"))?;
         socket.set_read_timeout(Some(ANSWER))?;
         Ok(Watch { socket: BufReader::new(socket), most_held: 0, most_owed: 0, statuses: 0, recovered: 0, strays: 0 })
     }
 
     /// The status, which must balance.
-    pub(super) fn status(&mut self) -> Result<Status> {
+    pub(crate) fn status(&mut self) -> Result<Status> {
         self.socket.get_mut().write_all(b"{\"request\":\"status\"}\n")?;
         let mut line = String::new();
         self.socket.read_line(&mut line).context("the server does not answer")?;
@@ -53,11 +53,11 @@ impl Watch {
     }
 }
 
-pub(super) struct Status(Value);
+pub(crate) struct Status(Value);
 
 impl Status {
     /// One that is missing is more than any bound.
-    pub(super) fn number(&self, name: &str) -> u64 {
+    pub(crate) fn number(&self, name: &str) -> u64 {
         self.0[name].as_u64().unwrap_or(u64::from(u32::MAX))
     }
 
@@ -66,7 +66,7 @@ impl Status {
     }
 
     /// Process, time of joining and tokens held of each client.
-    pub(super) fn clients(&self) -> impl Iterator<Item = Client> + '_ {
+    pub(crate) fn clients(&self) -> impl Iterator<Item = Client> + '_ {
         let endpoints = self.leases().iter().filter_map(|lease| lease["endpoints"].as_array()).flatten();
         endpoints.filter_map(|endpoint| {
             let (pid, since) = (endpoint["pid"].as_u64()?, endpoint["since"].as_f64()?);
@@ -75,7 +75,7 @@ impl Status {
     }
 
     /// Nobody has anything, and nobody is there.
-    pub(super) fn check_rest(&self) -> Result<()> {
+    pub(crate) fn check_rest(&self) -> Result<()> {
         let rests = self.number("held") == 0
             && self.number("offered") == 0
             && self.number("owed") == 0
@@ -93,20 +93,20 @@ impl fmt::Display for Status {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-pub(super) struct Client {
-    pub(super) pid: u32,
-    pub(super) since: f64,
-    pub(super) held: u64,
+pub(crate) struct Client {
+    pub(crate) pid: u32,
+    pub(crate) since: f64,
+    pub(crate) held: u64,
 }
 
 /// What a server that forgets to let go of something has more and more of.
-pub(super) struct Health {
+pub(crate) struct Health {
     descriptors: usize,
     kilobytes: u64,
 }
 
 impl Health {
-    pub(super) fn of(server: u32) -> Result<Health> {
+    pub(crate) fn of(server: u32) -> Result<Health> {
         let descriptors = fs::read_dir(format!("/proc/{server}/fd")).context("the server is gone")?.count();
         let text = fs::read_to_string(format!("/proc/{server}/status"))?;
         let resident = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
@@ -114,7 +114,7 @@ impl Health {
     }
 
     /// Tables keep the size of their fullest moment, so memory has some play; descriptors have none.
-    pub(super) fn no_worse_than(&self, before: &Health) -> Result<()> {
+    pub(crate) fn no_worse_than(&self, before: &Health) -> Result<()> {
         ensure!(self.descriptors <= before.descriptors, "descriptors leak: {before}, then {self}");
         ensure!(self.kilobytes <= before.kilobytes + 1024, "memory leaks: {before}, then {self}");
         Ok(())

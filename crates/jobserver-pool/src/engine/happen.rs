@@ -62,6 +62,9 @@ impl Engine {
         let Some(client) = lease.and_then(|lease| self.scheduler.open_endpoint(now, lease, client::kind(kind))) else {
             return self.endpoints.shut(number);
         };
+        if let Some(lease) = &lease {
+            self.rest.fresh.remove(lease);
+        }
         log::debug!("client {} is process {:?}, {kind:?}", number.0, process.map(|process| process.pid));
         self.numbers.insert(number, client);
         if let Some(process) = process {

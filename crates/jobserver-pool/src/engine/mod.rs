@@ -255,6 +255,7 @@ impl Engine {
             Lease { place, name: name.to_string(), path, owner, since: SystemTime::now(), sharing: None },
         );
         self.places.insert(place, lease);
+        self.rest.fresh.insert(lease);
         self.choose_split();
         if at_once {
             self.granted(lease);
@@ -375,7 +376,7 @@ impl Engine {
         if self.ledger().lease(lease).is_none() {
             if let Some(Lease { place, .. }) = self.leases.remove(&lease) {
                 self.places.remove(&place);
-                self.choose_split();
+                self.rest.fresh.remove(&lease);
             }
         }
     }

@@ -3,10 +3,12 @@
 //! A wake-up costs 10 to 60 us, more than all that follows it. Who comes, who ends, and whoever speaks for a lease is
 //! heard of at once at all times.
 
+use std::collections::HashSet;
 use std::io;
 
 use super::Engine;
 use crate::endpoint::Hearing;
+use crate::ledger::LeaseId;
 use crate::scheduler::{policy, Nanos};
 
 /// How soon it is tried again where the kernel could not be asked to wake us.
@@ -14,6 +16,8 @@ const DEAF: Nanos = 100_000_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Rest {
+    /// Leases of which no client has come yet.
+    pub fresh: HashSet<LeaseId>,
     /// Somebody asked for a FIFO lately: until then it shows what kind of client he is.
     settling: Nanos,
     /// When is looked at what nobody listens to.
@@ -27,20 +31,25 @@ pub(super) struct Rest {
 }
 
 impl Engine {
-    /// Two FIFOs let the pool decide who gets what a client returns. In a build that is alone there is nothing to decide,
-    /// and each token's way through the server would cost it: who comes there has one FIFO for both ways, from which
-    /// tokens are caught once other builds are there.
+    /// Two FIFOs let the pool decide who gets what a client returns. Where a build is alone, or beside builds that want
+    /// nothing, there is nothing to decide, and each token's way through the server would cost it: who comes there has one
+    /// FIFO for both ways, from which tokens are caught once others want them.
     pub(super) fn choose_split(&mut self) {
-        self.endpoints.split(self.splits && self.leases.len() > 1);
+        self.endpoints.split(self.splits && self.builds_meet());
     }
 
-    /// One build, of which every client takes again itself what it returns.
+    fn builds_meet(&self) -> bool {
+        self.leases.len() > 1 && (!self.rest.fresh.is_empty() || self.scheduler.builds_meet())
+    }
+
+    /// One build that wants something, of which every client takes again itself what it returns.
     fn is_one_build(&self) -> bool {
-        self.leases.len() <= 1 && self.split.is_empty()
+        self.split.is_empty() && !self.builds_meet()
     }
 
     /// What nobody can win by is looked at now and then, not each time: a wake-up costs more than all that follows it.
     pub(super) fn listen(&mut self) -> io::Result<()> {
+        self.choose_split();
         let (now, stir) = (self.now(), self.endpoints.stir());
         if stir.asked {
             self.rest.settling = now + policy::SETTLING;
@@ -80,7 +89,7 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use std::os::unix::process::CommandExt;
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
     use std::process::{Child, Command, Stdio};
     use std::time::{Duration, Instant};
 
@@ -186,57 +195,81 @@ mod tests {
         assert_eq!((engine.ledger().free(), engine.ledger().recovered(), engine.ledger().strays()), (2, 0, 0));
     }
 
+    fn lease(engine: &mut Engine, name: &str) -> (LeaseId, PathBuf) {
+        let owner = Owner { uid: rustix::process::geteuid().as_raw(), ..Owner::default() };
+        let lease = engine.open_lease(name, Terms::new("a build"), owner).unwrap();
+        engine.turn().unwrap();
+        (lease, engine.path(lease).unwrap().to_path_buf())
+    }
+
+    /// As make does: one end for each way.
+    fn client(path: &Path, script: &str) -> Client {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("exec 3<$1 4>$1; {script}"), "sh"]).arg(path);
+        Client(command.stdin(Stdio::piped()).process_group(0).spawn().unwrap())
+    }
+
+    /// Its kind, and how many FIFOs it has, when it has both ends open.
+    fn kind_of(engine: &mut Engine, client: &Client) -> (Kind, usize) {
+        let start = Instant::now();
+        let (mut last, mut opens) = (None, 0);
+        while opens < 2 || last.is_none() {
+            assert!(start.elapsed() < BOUND, "the client has not opened both ends: {last:?}");
+            engine.turn().unwrap();
+            while let Some(notice) = engine.notice() {
+                if let Notice::Opened { pid, kind, descriptors, .. } = notice {
+                    last = (pid == Some(client.0.id())).then_some((kind, descriptors.len())).or(last);
+                }
+            }
+            let fds = std::fs::read_dir(format!("/proc/{}/fd", client.0.id())).unwrap();
+            opens =
+                fds.filter(|fd| fd.as_ref().is_ok_and(|fd| ["3", "4"].iter().any(|n| fd.file_name() == *n))).count();
+        }
+        last.unwrap()
+    }
+
     #[test]
     fn only_builds_that_meet_others_are_split() {
         let parent = tempfile::tempdir().unwrap();
         let mut engine = Engine::start(&parent.path().join("pool"), Style::Tracked(Reach::Owner), 3).unwrap();
-        let lease = |engine: &mut Engine, name: &str| {
-            let owner = Owner { uid: rustix::process::geteuid().as_raw(), ..Owner::default() };
-            let lease = engine.open_lease(name, Terms::new("a build"), owner).unwrap();
-            engine.turn().unwrap();
-            (lease, engine.path(lease).unwrap().to_path_buf())
-        };
-        // As make does: one end for each way.
-        let client = |path: &Path| {
-            let mut command = Command::new("sh");
-            command.args(["-c", "exec 3<$1 4>$1; read go", "sh"]).arg(path);
-            Client(command.stdin(Stdio::piped()).process_group(0).spawn().unwrap())
-        };
-        let start = Instant::now();
-        let kind_of = |engine: &mut Engine, client: &Client| {
-            let (mut last, mut opens) = (None, 0);
-            // Its kind is known when it has both ends open.
-            while opens < 2 || last.is_none() {
-                assert!(start.elapsed() < BOUND, "the client has not opened both ends: {last:?}");
-                engine.turn().unwrap();
-                while let Some(notice) = engine.notice() {
-                    if let Notice::Opened { pid, kind, descriptors, .. } = notice {
-                        last = (pid == Some(client.0.id())).then_some((kind, descriptors.len())).or(last);
-                    }
-                }
-                let fds = std::fs::read_dir(format!("/proc/{}/fd", client.0.id())).unwrap();
-                opens = fds
-                    .filter(|fd| fd.as_ref().is_ok_and(|fd| ["3", "4"].iter().any(|n| fd.file_name() == *n)))
-                    .count();
-            }
-            last.unwrap()
-        };
         let (_, path) = lease(&mut engine, "first");
-        let first = client(&path);
+        let first = client(&path, "read go");
         assert_eq!(kind_of(&mut engine, &first), (Kind::Unsplit, 1));
         let (other, others_path) = lease(&mut engine, "other");
-        let met = client(&path);
+        let met = client(&path, "read go");
         assert_eq!(kind_of(&mut engine, &met), (Kind::Waiting, 2));
-        let others = client(&others_path);
+        let others = client(&others_path, "read go");
         assert_eq!(kind_of(&mut engine, &others), (Kind::Waiting, 2));
         drop(others);
         engine.end_command(other);
         engine.close_lease(other);
+        let start = Instant::now();
         while engine.ledger().lease(other).is_some() {
             assert!(start.elapsed() < BOUND, "the other build is still there");
             engine.turn().unwrap();
         }
-        let alone = client(&path);
+        let alone = client(&path, "read go");
         assert_eq!(kind_of(&mut engine, &alone), (Kind::Unsplit, 1));
+    }
+
+    #[test]
+    fn a_build_beside_one_that_wants_nothing_is_as_good_as_alone() {
+        let parent = tempfile::tempdir().unwrap();
+        let mut engine = Engine::start(&parent.path().join("pool"), Style::Tracked(Reach::Owner), 4).unwrap();
+        let (_, idle_path) = lease(&mut engine, "idle");
+        let (busy_lease, path) = lease(&mut engine, "busy");
+        let idle = client(&idle_path, "read go");
+        assert_eq!(kind_of(&mut engine, &idle), (Kind::Waiting, 2));
+        // More than there are.
+        let busy = client(&path, "head -c 9 <&3");
+        assert_eq!(kind_of(&mut engine, &busy), (Kind::Waiting, 2));
+        let start = Instant::now();
+        // The command's own slot, and both tokens: what lay at the other one was taken away.
+        while engine.ledger().lease(busy_lease).unwrap().held() < 3 {
+            assert!(start.elapsed() < BOUND, "a token lies where nobody takes it: {:?}", engine.ledger());
+            engine.turn().unwrap();
+        }
+        let next = client(&path, "read go");
+        assert_eq!(kind_of(&mut engine, &next), (Kind::Unsplit, 1));
     }
 }

@@ -108,6 +108,15 @@ impl Scheduler {
         has_all && self.stations[endpoint].kind.in_place()
     }
 
+    /// Whether more than one lease has a client that would take a slot now, as far as is known, or one waits for its first.
+    pub fn builds_meet(&self) -> bool {
+        let keen = [Class::Keen, Class::More].map(|class| class as usize);
+        let ranks = self.places.users.values().flat_map(|user| keen.into_iter().flat_map(|class| &user.hungry[class]));
+        let mut leases = ranks.map(|rank| rank.lease);
+        let first = leases.next();
+        leases.any(|lease| Some(lease) != first) || self.places.next_in_line().is_some()
+    }
+
     /// Offers lie at several clients: who takes its own may then want what another one leaves lying.
     pub fn offers_lie_apart(&self) -> bool {
         self.shares.values().map(|share| share.offering.len()).sum::<usize>() > 1
