@@ -230,7 +230,7 @@ impl Scheduler {
             unfair = EMPTY.map(|to| share.is_unfair(to, in_place).then_some(lease));
             let waits = EMPTY.iter().any(|&class| !share.hungry[class as usize].is_empty());
             rests = share.resting.first().filter(|_| !capped).map(|rest| (rest.0, lease));
-            stuck = share.ripe.first().filter(|_| capped && waits).map(|ripe| (ripe.0 + TURN, lease));
+            stuck = share.ripe.first().filter(|_| capped && waits).map(|ripe| (ripe.0 + TURN.0, lease));
             over = (account.jobs() > terms.cap).then_some(lease);
             excess = over.filter(|_| !share.offering.is_empty());
         }

@@ -64,6 +64,8 @@ pub struct Scheduler {
     ask_remote: Nanos,
     /// When an offer last moved from one client that may be idle to another.
     turned: Nanos,
+    /// How often that was in vain, since a client last did anything.
+    vain: u32,
     typical_job: Average,
     waits: Waits,
 }
@@ -85,6 +87,7 @@ impl Scheduler {
             slack: Some(0),
             ask_remote: 0,
             turned: 0,
+            vain: 0,
             typical_job: Average::default(),
             waits: Waits::default(),
         }
@@ -129,6 +132,7 @@ impl Scheduler {
     pub fn open_endpoint(&mut self, now: Nanos, lease: LeaseId, kind: Kind) -> Option<EndpointId> {
         self.pass(now);
         let endpoint = self.ledger.open_endpoint(lease)?;
+        self.vain = 0;
         self.stations.insert(endpoint, Station::new(kind, self.now));
         self.spots.insert(endpoint, Spot::default());
         self.refresh(endpoint);
@@ -190,6 +194,9 @@ impl Scheduler {
     ) -> Returned {
         self.pass(now);
         let (now, returned) = (self.now, out + left);
+        if taken + returned > 0 {
+            self.vain = 0;
+        }
         let Some(station) = self.stations.get_mut(endpoint) else {
             return self.ledger.returned(endpoint, returned, false, &[]);
         };
@@ -280,6 +287,10 @@ impl Scheduler {
         self.stations.remove(endpoint);
         self.unlist(endpoint, lease);
         let held = self.ledger.close_endpoint(endpoint);
+        if held > 0 {
+            // Nobody is between two jobs: whoever rests is asked at once.
+            self.slack = Some(self.now.saturating_sub(policy::SLACK));
+        }
         self.refresh_lease(lease);
         held
     }

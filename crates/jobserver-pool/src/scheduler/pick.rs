@@ -81,7 +81,7 @@ impl Scheduler {
         } else if keen {
             ripe
         } else if !places.asks.is_empty() {
-            ripe.map(|ripe| ripe.max(self.turned + TURN))
+            ripe.map(|ripe| ripe.max(self.turned + self.turn()))
         } else {
             ripe.and(rested)
         };
@@ -193,9 +193,9 @@ impl Scheduler {
         }
         let ripe = self.places.ripe.first().filter(|ripe| ripe.0 <= self.now).map(|ripe| ripe.1);
         let keen = self.places.is_hungry(Class::Keen);
-        let turns = !self.places.asks.is_empty() && self.turned + TURN <= self.now;
+        let turns = !self.places.asks.is_empty() && self.turned + self.turn() <= self.now;
         if let Some(endpoint) = ripe.filter(|_| keen || turns) {
-            self.turned = self.now;
+            (self.turned, self.vain) = (self.now, self.vain.saturating_add(1));
             return self.recall(endpoint, u32::MAX);
         }
         if keen && self.places.asked.len() > self.asked_most() {
@@ -213,6 +213,12 @@ impl Scheduler {
             return self.recall(endpoint, 1);
         }
         None
+    }
+
+    /// How long an offer lies at clients that may be idle, while others that may be idle have none.
+    fn turn(&self) -> Nanos {
+        let rounds = self.vain as usize / (self.stations.len() + 1);
+        (TURN.0 << rounds.min(8)).min(TURN.1)
     }
 
     /// The endpoint that gives up an offer for another one of its lease.
@@ -285,8 +291,11 @@ impl Scheduler {
         counts(&leases) && counts(&endpoints)
     }
 
+    /// How many tokens an endpoint gets that gets one. The only client that there is may have them all, proven or not: else a
+    /// make would have less than it can start at once, and its first sub-make what it is about to ask for.
     fn depth(&self, endpoint: EndpointId, lease: LeaseId) -> u32 {
-        if !self.stations[endpoint].proven || !self.alone(lease) {
+        let is_known = self.stations[endpoint].proven || self.stations.len() == 1;
+        if !is_known || !self.alone(lease) {
             return 1;
         }
         let lying = self.ledger.endpoint(endpoint).map_or(0, |account| account.offered());
