@@ -118,6 +118,9 @@ fn tests(context: &Context, toolchain: &Toolchain, target: &Target, everywhere: 
     if let Tests::Works = target.tests {
         return Ok(Some("a program that uses the library"));
     }
+    // Some tests run them, and `--tests` builds none.
+    let examples = toolchain.cargo(15, "build", target.name, &context.root.join("Cargo.toml"));
+    examples.args(["--examples", "-p", "jobserver"]).envs(linking.clone()).run()?;
     let tests = toolchain.cargo(45, "test", target.name, &context.root.join("Cargo.toml"));
     tests.args(["--tests", "--no-fail-fast"]).args(TESTED).envs(linking).run()?;
     Ok(Some("the tests of all three"))
