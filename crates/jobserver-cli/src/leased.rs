@@ -17,6 +17,7 @@ pub(crate) use jobserver_pool::loan::Loan;
 use jobserver_pool::server::Local;
 use rustix::process::geteuid;
 
+use crate::memory;
 use crate::report::{say, Account};
 use crate::serving;
 use crate::style::{self, Style};
@@ -183,7 +184,7 @@ fn local(capacity: u32, tell: fn(&str)) -> io::Result<Local> {
     // In memory, if there is such a place and it can be written to.
     match runtime().map(|parent| start(&parent)) {
         Some(Ok(local)) => Ok(local),
-        Some(Err(_)) | None => start(&env::temp_dir()),
+        Some(Err(_)) | None => start(&memory::folder().unwrap_or_else(env::temp_dir)),
     }
 }
 

@@ -30,6 +30,8 @@ mod leased;
 mod leased;
 #[cfg(any(unix, windows))]
 mod make_version;
+#[cfg(any(unix, windows))]
+mod memory;
 #[cfg(target_os = "linux")]
 mod metrics;
 #[cfg(any(unix, windows))]

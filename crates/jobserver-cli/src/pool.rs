@@ -9,6 +9,7 @@ use std::process::Command;
 use jobserver::{Client, MakeFlags, Server};
 
 use crate::leased::Leased;
+use crate::memory;
 use crate::nested::Nested;
 use crate::plan::Plan;
 use crate::report::{say, Account};
@@ -152,7 +153,10 @@ fn own(slots: usize, style: Style, command: &mut Command) -> Pool {
     let attempt = |style, command: &mut Command| {
         let builder = Server::builder().slots(slots);
         let server = match style {
-            Style::Fifo | Style::Tracked => builder.fifo().build()?,
+            Style::Fifo | Style::Tracked => match memory::folder() {
+                Some(folder) => builder.fifo().directory(folder).build()?,
+                None => builder.fifo().build()?,
+            },
             Style::Pipe => builder.pipe().build()?,
             Style::Semaphore => builder.build()?,
         };

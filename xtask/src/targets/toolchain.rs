@@ -3,7 +3,6 @@
 //! WebAssembly, which PyPI has.
 
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::{bail, ensure, Context as _, Result};
@@ -87,15 +86,20 @@ impl<'a> Toolchain<'a> {
         Ok(variables)
     }
 
-    /// The unwinder that a static program needs is gcc's own, under the name that the standard library has for it.
+    /// The unwinder that a static program needs is gcc's own, under the name that the standard library has for it, and
+    /// with what it asks of glibc.
     fn musl(&self) -> Result<Vec<(&'static str, String)>> {
-        let unwinder = cmd!(self.context.sh, "gcc -print-file-name=libgcc_eh.a").quiet().read()?;
+        let sh = &self.context.sh;
+        let unwinder = cmd!(sh, "gcc -print-file-name=libgcc_eh.a").quiet().read()?;
         let folder = self.context.scratch("targets/musl")?;
-        let link = folder.join("libunwind.a");
-        if fs::read_link(&link).ok() != Some(PathBuf::from(&unwinder)) {
-            let _ = fs::remove_file(&link);
-            symlink(&unwinder, &link)?;
-        }
+        let (source, object) = (folder.join("find_object.c"), folder.join("find_object.o"));
+        write(&source, include_str!("find_object.c"))?;
+        cmd!(sh, "musl-gcc -O2 -Wall -Werror -c -o {object} {source}").run()?;
+        let library = folder.join("libunwind.a");
+        // A link of an earlier version of this would lead into the system.
+        let _ = fs::remove_file(&library);
+        fs::copy(&unwinder, &library).with_context(|| unwinder.clone())?;
+        cmd!(sh, "ar r {library} {object}").quiet().run()?;
         // musl-gcc knows nothing of programs that are static and can be moved.
         let flags = format!("-Clink-self-contained=no -Crelocation-model=static -Lnative={}", folder.display());
         Ok(vec![

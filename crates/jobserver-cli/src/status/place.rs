@@ -15,6 +15,7 @@ use jobserver_pool::server::OF_ONE_COMMAND;
 use rustix::process::geteuid;
 
 use super::words::{count, plain};
+use crate::memory;
 use crate::report::say;
 use crate::serving;
 
@@ -76,6 +77,7 @@ fn of_commands() -> Vec<PathBuf> {
     let me = geteuid().as_raw();
     let mut found: Vec<PathBuf> = runtime
         .into_iter()
+        .chain(memory::folder())
         .chain([env::temp_dir()])
         .filter_map(|parent| fs::read_dir(parent).ok())
         .flat_map(|entries| entries.flatten())

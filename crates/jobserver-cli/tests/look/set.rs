@@ -134,6 +134,8 @@ fn what_cannot_be_set_changes_nothing_and_is_125() {
     build.until_running(3);
     let before = served.until("all slots are in use", |status| status["held"] == 3);
     let pid = &before["leases"][0]["pid"];
+    // With 32 bits it is no number at all.
+    let too_many = if usize::BITS > 32 { "too many to be counted" } else { "too large a one" };
     for (arguments, said) in [
         (
             &["set", "--lease", "kernle", "--cap", "1"][..],
@@ -141,7 +143,7 @@ fn what_cannot_be_set_changes_nothing_and_is_125() {
         ),
         (&["set", "-j5", "--lease", "1", "--cap", "1"], format!("no build is called `1`: there are kernel ({pid})")),
         (&["set", "--lease", "kernel"], "nothing is to be changed".to_string()),
-        (&["set", "-j4294967296"], "too many to be counted".to_string()),
+        (&["set", "-j4294967296"], too_many.to_string()),
         (&["set", "-j0"], "a pool has one slot at least".to_string()),
         (&["set", "--cap", "2"], "--lease".to_string()),
         (&["set"], "--jobs".to_string()),

@@ -42,6 +42,27 @@ fn every_variable_names_the_same_pool() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn roots_pools_lie_in_memory_unless_it_is_said_where() {
+    use std::path::Path;
+    let sandbox = Sandbox::new();
+    let place = if rustix::process::geteuid().is_root() { "/dev/shm" } else { "/tmp" };
+    for style in ["fifo", "tracked"] {
+        let mut command = sandbox.jobserver(&["-j3", "--style", style, "--", "sh", "-c", "echo ${MAKEFLAGS##*fifo:}"]);
+        command.env_remove("TMPDIR");
+        let outcome = sandbox.finish(command);
+        outcome.is_clean();
+        let path = Path::new(outcome.out.trim_end());
+        let folder = path.ancestors().find(|folder| folder.parent() == Some(Path::new(place)));
+        let folder = folder.unwrap_or_else(|| panic!("not in {place}: {outcome:?}"));
+        assert!(!folder.exists(), "{} is left", folder.display());
+        let outcome = sandbox.run(&["-j3", "--style", style, "--", "sh", "-c", "echo ${MAKEFLAGS##*fifo:}"]);
+        outcome.is_clean();
+        assert!(outcome.out.starts_with(text(&sandbox.path("jobserver-"))), "{outcome:?}");
+    }
+}
+
 #[test]
 fn auto_gives_an_old_make_descriptors_and_all_others_a_path() {
     let sandbox = Sandbox::new();

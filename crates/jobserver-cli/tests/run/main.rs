@@ -37,6 +37,7 @@ mod slots;
 #[cfg(target_os = "linux")]
 mod starts;
 mod status;
+#[cfg(target_os = "linux")]
 mod surroundings;
 #[cfg(target_os = "linux")]
 mod timeline;

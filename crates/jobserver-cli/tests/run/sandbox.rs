@@ -128,11 +128,13 @@ impl Sandbox {
 }
 
 /// Starts it; what it writes is kept for [`wait`].
+#[cfg(target_os = "linux")]
 pub(crate) fn start(mut command: Command) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 /// How it ended.
+#[cfg(target_os = "linux")]
 pub(crate) fn wait(child: Child) -> Outcome {
     testkit::process::finish(child).into()
 }

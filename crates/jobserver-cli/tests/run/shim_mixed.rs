@@ -31,7 +31,7 @@ impl Mixed {
              ninja: ; @ninja --quiet -j8 -C n\n\
              unix: ; @cmake -G 'Unix Makefiles' -S c -B c/unix >/dev/null && cmake --build c/unix -j8 >/dev/null\n\
              nin: ; @cmake -G Ninja -S c -B c/nin >/dev/null && cmake --build c/nin --parallel 8 >/dev/null\n\
-             cargo: ; @cd r && cargo build --quiet --offline -j8\n",
+             cargo: ; @cd r && cargo build --quiet --offline --target-dir target -j8\n",
         );
         mixed.write("flat.mk", &flat);
         mixed.write("n/build.ninja", &format!("rule r\n command = {job}\n{}", jobs("build n%: r\n")));

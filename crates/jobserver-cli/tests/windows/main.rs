@@ -54,7 +54,7 @@ fn finish(command: &mut Command) -> Outcome {
 /// The words that run the test `name` of this program as a process in a role.
 fn me(name: &str) -> Vec<String> {
     let me = std::env::current_exe().unwrap().to_str().unwrap().to_string();
-    [&me, name, "--exact", "--nocapture", "--quiet"].map(str::to_string).to_vec()
+    [&me, name, "--exact", "--include-ignored", "--nocapture", "--quiet"].map(str::to_string).to_vec()
 }
 
 fn line(name: &str) -> String {
