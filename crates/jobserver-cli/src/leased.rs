@@ -182,10 +182,8 @@ impl Leased {
 fn local(capacity: u32, tell: fn(&str)) -> io::Result<Local> {
     let start = |parent: &Path| Local::start(parent, endpoint::Style::Tracked(Reach::Owner), capacity, tell);
     // In memory, if there is such a place and it can be written to.
-    match runtime().map(|parent| start(&parent)) {
-        Some(Ok(local)) => Ok(local),
-        Some(Err(_)) | None => start(&memory::folder().unwrap_or_else(env::temp_dir)),
-    }
+    let in_memory = runtime().into_iter().chain(memory::folder()).find_map(|parent| start(&parent).ok());
+    in_memory.map_or_else(|| start(&env::temp_dir()), Ok)
 }
 
 /// Makes such a pool and takes it down again.

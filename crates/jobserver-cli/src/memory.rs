@@ -7,16 +7,25 @@
 use std::path::PathBuf;
 
 /// `None`: the folder for temporary files has to do.
-#[cfg(target_os = "linux")]
 pub(crate) fn folder() -> Option<PathBuf> {
-    use rustix::fs::{access, Access};
-    const MEMORY: &str = "/dev/shm";
-    let is_unsaid = std::env::var_os("TMPDIR").is_none() && rustix::process::geteuid().is_root();
-    (is_unsaid && access(MEMORY, Access::WRITE_OK | Access::EXEC_OK).is_ok()).then(|| MEMORY.into())
+    roots().filter(|folder| std::env::var_os("TMPDIR").is_none() && may_be_filled(folder))
 }
 
-/// `None`: the folder for temporary files has to do.
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn folder() -> Option<PathBuf> {
+/// Where root's pools may lie, for who looks for them.
+pub(crate) fn roots() -> Option<PathBuf> {
+    #[cfg(target_os = "linux")]
+    return rustix::process::geteuid().is_root().then(|| "/dev/shm".into());
+    #[cfg(not(target_os = "linux"))]
     None
+}
+
+#[cfg(target_os = "linux")]
+fn may_be_filled(folder: &std::path::Path) -> bool {
+    use rustix::fs::{access, Access};
+    access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn may_be_filled(_: &std::path::Path) -> bool {
+    false
 }

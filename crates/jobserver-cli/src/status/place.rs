@@ -77,7 +77,7 @@ fn of_commands() -> Vec<PathBuf> {
     let me = geteuid().as_raw();
     let mut found: Vec<PathBuf> = runtime
         .into_iter()
-        .chain(memory::folder())
+        .chain(memory::roots())
         .chain([env::temp_dir()])
         .filter_map(|parent| fs::read_dir(parent).ok())
         .flat_map(|entries| entries.flatten())
