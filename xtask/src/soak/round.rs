@@ -47,11 +47,15 @@ struct Round<'s, 'a> {
     plan: &'s Plan,
     builds: Vec<Build>,
     stopped: Vec<(Instant, Process)>,
+    /// How often a process was stopped: one that waited to start is let go by that, in a slot that it owes.
+    stops: usize,
+    /// What was owed in the last status.
+    told: usize,
     look: Vec<Process>,
 }
 
 pub(super) fn run(soak: &mut Soak, plan: &Plan) -> Result<()> {
-    let mut round = Round { soak, plan, builds: Vec::new(), stopped: Vec::new(), look: Vec::new() };
+    let mut round = Round { soak, plan, builds: Vec::new(), stopped: Vec::new(), stops: 0, told: 0, look: Vec::new() };
     let done = round.all();
     if done.is_err() {
         round.explain();
@@ -147,7 +151,13 @@ impl Round<'_, '_> {
         let counted = self.builds.iter().filter(|build| !build.loose && !build.gone);
         let commands: Vec<u32> = counted.filter_map(|build| build.command).map(|(pid, _)| pid).collect();
         let jobs = tree::jobs_at_once(&before, &self.look, &commands);
-        let owed = self.builds.iter().filter(|build| build.now && !build.gone).count();
+        let told = match self.plan.watched {
+            true => self.soak.watch.status()?.number("owed") as usize,
+            false => SLOTS,
+        };
+        // The looks were taken between that status and the one before.
+        let told = told.max(std::mem::replace(&mut self.told, told));
+        let owed = self.builds.iter().filter(|build| build.now && !build.gone).count() + self.stops.min(told);
         let tally = &mut self.soak.tally;
         let most = if owed == 0 { &mut tally.most_jobs } else { &mut tally.most_with_now };
         *most = jobs.max(*most);
@@ -156,9 +166,6 @@ impl Round<'_, '_> {
             "{jobs} jobs at once on {SLOTS} slots, and {owed} owed at most: {:#?}",
             self.look
         );
-        if self.plan.watched {
-            self.soak.watch.status()?;
-        }
         Ok(())
     }
 
@@ -191,6 +198,7 @@ impl Round<'_, '_> {
             Signal::Stop => {
                 if self.soak.guard.send("STOP", pid)? {
                     self.soak.tally.signal(name, shot.signal);
+                    self.stops += 1;
                     self.stopped.push((Instant::now() + shot.stopped, target));
                 }
             }
