@@ -27,7 +27,7 @@ pub(super) struct Tally {
     pub(super) failed: usize,
     /// While nobody owed a slot.
     pub(super) most_jobs: usize,
-    /// While there were builds that started with `--now`, or a process that was stopped while it waited to start.
+    /// While a slot may have been owed: by a build that started with `--now`, or for a process that had waited to start.
     pub(super) most_with_now: usize,
 }
 
@@ -63,7 +63,7 @@ impl Tally {
             watch.recovered, watch.strays, watch.statuses
         );
         text += &format!(
-            "of {slots} slots at most {} held, and {} owed besides; at most {} jobs at once, counted from outside, {} with --now or where one that waited was stopped\n",
+            "of {slots} slots at most {} held, and {} owed besides; at most {} jobs at once, counted from outside, {} where a slot was owed\n",
             watch.most_held, watch.most_owed, self.most_jobs, self.most_with_now
         );
         text += "recovery, in ms         kills     p50     p99     max    p99 since death\n";
