@@ -38,7 +38,8 @@ struct Build {
     now: bool,
     /// What the runner has started, and when it was first seen.
     command: Option<(u32, Instant)>,
-    /// Its tokens were recovered while it still has them: a make 4.3 has them by a pipe of a runner that was killed.
+    /// Its jobs are no measure of its tokens: a make 4.3 has those by a pipe of a runner that was killed, when they were
+    /// recovered already, or one of its clients has no memory.
     loose: bool,
 }
 
@@ -184,7 +185,9 @@ impl Round<'_, '_> {
         let build = self.builds.iter_mut().find(|build| !build.gone && build.runner.id() == target.session);
         let build = build.context("a process of no build")?;
         let name = name(&target, build);
-        build.loose |= target.is_runner() && build.kind == Kind::OldMake;
+        // A cargo that may start no thread panics: it gives its tokens back, and waits for the compilers that it has started.
+        let may_give_up = shot.signal == Signal::Memory && target.is_client();
+        build.loose |= may_give_up || target.is_runner() && build.kind == Kind::OldMake;
         if !target.is_there() {
             return Ok(());
         }
