@@ -153,10 +153,10 @@ fn own(slots: usize, style: Style, command: &mut Command) -> Pool {
     let attempt = |style, command: &mut Command| {
         let builder = Server::builder().slots(slots);
         let server = match style {
-            Style::Fifo | Style::Tracked => match memory::folder() {
-                Some(folder) => builder.fifo().directory(folder).build()?,
-                None => builder.fifo().build()?,
-            },
+            Style::Fifo | Style::Tracked => {
+                let in_memory = memory::folder().map(|folder| builder.clone().fifo().directory(folder).build());
+                in_memory.and_then(Result::ok).map_or_else(|| builder.fifo().build(), Ok)?
+            }
             Style::Pipe => builder.pipe().build()?,
             Style::Semaphore => builder.build()?,
         };

@@ -17,8 +17,6 @@ struct SchedAttr {
     period: u64,
 }
 
-/// `SCHED_FLAG_RESET_ON_FORK`: what this thread may start is as any other.
-const RESET_ON_FORK: u64 = 1;
 /// `SCHED_FLAG_KEEP_POLICY`.
 const KEEP_POLICY: u64 = 8;
 
@@ -29,8 +27,10 @@ pub(crate) fn prefer_to_be_woken_soon(nanoseconds: u64, nice: i32) {
     // SAFETY: getpriority touches no memory. (-1 is an answer as well as an error: then it is asked for and refused.)
     let now = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
     let size = size_of::<SchedAttr>() as u32;
-    for nice in [nice.min(now), now] {
-        let (runtime, flags) = (nanoseconds, RESET_ON_FORK | KEEP_POLICY);
+    // Whoever was asked to stand back does.
+    let wanted = if now > 0 { now } else { nice.min(now) };
+    for nice in [wanted, now] {
+        let (runtime, flags) = (nanoseconds, KEEP_POLICY);
         let attr = SchedAttr { size, policy: 0, flags, nice, priority: 0, runtime, deadline: 0, period: 0 };
         // SAFETY: the kernel reads `size` bytes of a structure that lives as long as the call.
         let refused = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) };

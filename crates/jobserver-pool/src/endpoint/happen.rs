@@ -167,18 +167,21 @@ impl Endpoints {
             }
         }
         let settled = self.settle();
-        let mut left = Vec::new();
+        let (mut left, mut gone) = (Vec::new(), Vec::new());
         while let Some(id) = ids.pop() {
             let Some(mut endpoint) = self.forget(id) else { continue };
             if endpoint.kind.is_some() {
-                self.events.push_back(Event::Gone { endpoint: id });
+                gone.push(Event::Gone { endpoint: id });
             }
             ids.append(&mut endpoint.parts);
             if !is_over.get(&id).copied().unwrap_or_default() {
                 left.push(endpoint);
             }
         }
-        settled.and(self.inherit(left))
+        // The heirs are told first: with the last of its clients a closed lease would be gone.
+        let inherited = self.inherit(left);
+        self.events.extend(gone);
+        settled.and(inherited)
     }
 
     /// Somebody may have inherited the FIFOs of endpoints whose owners have ended. What the owners held is free, and so

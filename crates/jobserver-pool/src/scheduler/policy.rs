@@ -63,7 +63,7 @@ pub const ASKED_PART: u32 = 8;
 pub const ASKED_UNSPLIT_PART: Nanos = 40;
 
 /// Nanoseconds. Where all slots lie at clients that may be idle, and others may be idle without one, an offer moves on
-/// after the first of these: a thousand idle clients are asked in turn within 5 s. It costs 100 to 200 us, so where all were
+/// after the first of these: a thousand idle clients are first asked within 5 s. It costs 100 to 200 us, so where all were
 /// asked in vain it moves half as often from then on, up to the second: 0.5 % of a processor while nothing happens.
 pub const TURN: (Nanos, Nanos) = (5 * MS, 40 * MS);
 

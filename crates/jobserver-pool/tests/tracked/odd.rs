@@ -1,5 +1,6 @@
 //! Clients as no build tool is written, but as scripts are: each gets its tokens, and the books balance.
 
+use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
 
 use testkit::process::output;
@@ -164,8 +165,16 @@ fn a_shell_reads_with_dd_and_returns_with_printf() {
     let pool = Pool::start(TOKENS);
     let path = pool.lease("build");
     let script = "set -e; for i in 1 2 3 4 5; do t=$(dd bs=1 count=1 if=$JOBSERVER 2>/dev/null); test \"$t\" = +; \
-                  printf + >$JOBSERVER; done";
-    output(client("sh", &path).args(["-c", script]));
+                  read go; printf + >$JOBSERVER; done";
+    let mut shell = client("sh", &path);
+    let mut shell = spawn(shell.args(["-c", script]));
+    for round in 1..=5 {
+        let has_ended =
+            |books: &Books| books.taken == round && books.accounts.values().all(|account| account.held == 0);
+        pool.wait("dd has ended", has_ended);
+        shell.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+    }
+    testkit::process::finish(shell);
     let books = pool.finish();
     // dd ended with the token, which was free from then on; so what printf wrote was one too many.
     assert_eq!((books.taken, books.strays), (5, 5));
