@@ -146,7 +146,7 @@ fn what_is_left_when_the_command_ends_is_ended_and_its_token_reported() {
 
 /// `cargo xtask test --target windows` presses Ctrl-C in a terminal instead, under `each`.
 #[test]
-#[ignore = "wine 8 sends no such event to a group; .ci/windows runs it on the real Windows"]
+#[ignore = "wine 8 has no GenerateConsoleCtrlEvent: every call fails; .ci/windows runs it on the real Windows"]
 fn a_break_ends_the_command_and_the_runner_lives_on_to_report() {
     const NAME: &str = "run::a_break_ends_the_command_and_the_runner_lives_on_to_report";
     if let Some(address) = process::role() {
