@@ -252,7 +252,7 @@ impl Endpoints {
             self.announce(id, Kind::Waiting);
             return Ok(());
         }
-        let mut step = was.opened(end, &found);
+        let mut step = was.opened(end, &found, endpoint.crowded);
         if step.roles == Roles::Reader && !self.splits {
             step.roles = Roles::Single;
         }

@@ -60,11 +60,13 @@ impl Roles {
     }
 
     /// One end was opened; `found` are all descriptors that the process now has on that end, none if they can't be
-    /// seen.
-    pub fn opened(self, end: End, found: &[Opened]) -> Step {
+    /// seen. `crowded`: there may have been more opens than were told.
+    pub fn opened(self, end: End, found: &[Opened], crowded: bool) -> Step {
         let stays = |roles| Step { roles, kind: None, part: false };
         let reads = found.iter().filter(|opened| opened.reads).count();
         let only_reads = found.iter().any(|opened| !opened.writes);
+        // Or it can't be seen yet.
+        let may_read = reads > 0 || found.is_empty();
         match (self, end) {
             (Roles::Fresh, End::In) => first(found),
             // A second one that nobody led there: a thread at the same time, or through `/proc/self/fd`.
@@ -77,8 +79,10 @@ impl Roles {
             (Roles::Split { out_reads: true }, End::In) => Step { roles: Roles::Single, kind: None, part: true },
             // Led there before a thread closed the rest.
             (Roles::Fresh, End::Out) if reads > 0 => Step { roles: Roles::Fresh, kind: None, part: true },
+            // Threads that asked at once: some of them were led there, each with what may be its only descriptor.
+            (Roles::Reader | Roles::Single | Roles::Split { .. }, End::Out) if crowded && may_read => parted(),
             (Roles::Reader, End::Out) if only_reads => parted(),
-            (Roles::Reader, End::Out) => stays(Roles::Split { out_reads: reads > 0 }),
+            (Roles::Reader, End::Out) => stays(Roles::Split { out_reads: may_read }),
             (Roles::Split { .. } | Roles::Single, End::Out) if only_reads || reads > 1 => parted(),
             _ => stays(self),
         }
@@ -134,7 +138,7 @@ mod tests {
             let end = roles.next();
             let found = if end == End::In { &mut inn } else { &mut out };
             found.push(opened);
-            let step = roles.opened(end, found);
+            let step = roles.opened(end, found, false);
             if step.roles == Roles::Writer {
                 out = std::mem::take(&mut inn);
             }
@@ -172,9 +176,21 @@ mod tests {
     }
 
     #[test]
+    fn threads_that_were_led_to_the_second_end_get_offers_there() {
+        for roles in [Roles::Reader, Roles::Single, Roles::Split { out_reads: true }] {
+            // Several opens may be one event, at which one of them is seen.
+            assert!(roles.opened(End::Out, &[RW], true).part);
+            assert!(roles.opened(End::Out, &[], true).part);
+            assert!(!roles.opened(End::Out, &[W], true).part);
+            assert!(!roles.opened(End::Out, &[RW], false).part);
+        }
+        assert_eq!(Roles::Reader.opened(End::Out, &[], false).roles, Roles::Split { out_reads: true });
+    }
+
+    #[test]
     fn what_is_not_clear_stays_on_one_fifo() {
-        assert_eq!(Roles::Fresh.opened(End::In, &[]).roles, Roles::Single);
-        assert_eq!(Roles::Fresh.opened(End::In, &[RW, RW]).roles, Roles::Single);
-        assert_eq!(Roles::Reader.opened(End::In, &[R, R]).roles, Roles::Single);
+        assert_eq!(Roles::Fresh.opened(End::In, &[], false).roles, Roles::Single);
+        assert_eq!(Roles::Fresh.opened(End::In, &[RW, RW], false).roles, Roles::Single);
+        assert_eq!(Roles::Reader.opened(End::In, &[R, R], false).roles, Roles::Single);
     }
 }
