@@ -48,16 +48,15 @@ struct Round<'s, 'a> {
     plan: &'s Plan,
     builds: Vec<Build>,
     stopped: Vec<(Instant, Process)>,
-    /// Signals that were sent: one that waited to start is let go by any, and its slot is owed, until the next one waits that
-    /// is started in it. That one is a job from its `exec` until it asks.
-    sent: usize,
+    /// How often a process was stopped: one that waited to start is let go by that, in a slot that is owed.
+    stops: usize,
     /// What was owed in the last status.
     told: usize,
     look: Vec<Process>,
 }
 
 pub(super) fn run(soak: &mut Soak, plan: &Plan) -> Result<()> {
-    let mut round = Round { soak, plan, builds: Vec::new(), stopped: Vec::new(), sent: 0, told: 0, look: Vec::new() };
+    let mut round = Round { soak, plan, builds: Vec::new(), stopped: Vec::new(), stops: 0, told: 0, look: Vec::new() };
     let done = round.all();
     if done.is_err() {
         round.explain();
@@ -155,7 +154,7 @@ impl Round<'_, '_> {
         let jobs = tree::jobs_at_once(&before, &self.look, &commands);
         let told = match self.plan.watched {
             true => self.soak.watch.status()?.number("owed") as usize,
-            false => self.sent,
+            false => self.stops,
         };
         // The looks were taken between that status and the one before.
         let told = told.max(std::mem::replace(&mut self.told, told));
@@ -172,7 +171,6 @@ impl Round<'_, '_> {
     }
 
     fn shoot(&mut self, shot: &Shot) -> Result<()> {
-        self.sent += 1;
         self.look = tree::of(&self.sessions());
         if shot.aim == Aim::Build {
             let live: Vec<usize> = (0..self.builds.len()).filter(|&index| !self.builds[index].ended).collect();
@@ -203,6 +201,7 @@ impl Round<'_, '_> {
             Signal::Stop => {
                 if self.soak.guard.send("STOP", pid)? {
                     self.soak.tally.signal(name, shot.signal);
+                    self.stops += 1;
                     self.stopped.push((Instant::now() + shot.stopped, target));
                 }
             }

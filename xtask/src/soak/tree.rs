@@ -18,7 +18,8 @@ pub(super) struct Process {
     pub(super) name: String,
 }
 
-/// The state of a process that waits for the pool to tell it where the path leads: it has not started.
+/// The state of a process that waits for the pool to tell it where the path leads, and of a compiler before it asks for that:
+/// it has not started.
 const WAITS: char = 'W';
 
 impl Process {
@@ -73,10 +74,18 @@ pub(super) fn of(sessions: &[u32]) -> Vec<Process> {
 
 fn marked(mut process: Process) -> Process {
     let waits_in = |place: String| place.trim() == "request_wait_answer";
-    if process.is_client() && fs::read_to_string(format!("/proc/{}/wchan", process.pid)).is_ok_and(waits_in) {
+    let waits = || fs::read_to_string(format!("/proc/{}/wchan", process.pid)).is_ok_and(waits_in);
+    if process.is_client() && waits() || process.name == "rustc" && !has_joined(process.pid) {
         process.state = WAITS;
     }
     process
+}
+
+/// Whether it has a pool's FIFO open. A compiler asks for one before it does anything, and may have to wait for the answer.
+fn has_joined(pid: u32) -> bool {
+    let fds = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let mut targets = fds.filter_map(|fd| fs::read_link(fd.path()).ok());
+    targets.any(|target| target.parent().is_some_and(|folder| folder.ends_with("served/f")))
 }
 
 /// Whether a process runs no more.
