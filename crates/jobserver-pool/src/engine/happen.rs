@@ -141,25 +141,15 @@ mod tests {
     use std::io::{Read as _, Write as _};
     use std::process::{Command, Stdio};
     use std::thread;
-    use std::time::{Duration, Instant};
 
-    use super::Client;
-    use crate::endpoint::Style;
-    use crate::engine::{Engine, Owner};
-    use crate::fuse::Reach;
-    use crate::ledger::Terms;
-
-    /// Nothing healthy takes that long.
-    const BOUND: Duration = Duration::from_secs(60);
+    use super::*;
+    use crate::engine::world::{lease, pool, until};
 
     #[test]
     fn what_a_client_returns_and_takes_again_at_once_is_no_token_from_nowhere() {
-        let parent = tempfile::tempdir().unwrap();
-        let mut engine = Engine::start(&parent.path().join("pool"), Style::Tracked(Reach::Owner), 2).unwrap();
+        let (_parent, mut engine) = pool(2);
         engine.never_split();
-        let owner = Owner { uid: rustix::process::geteuid().as_raw(), ..Owner::default() };
-        let lease = engine.open_lease("build", Terms::new("a build"), owner).unwrap();
-        let path = engine.path(lease).unwrap().to_path_buf();
+        let (_, path) = lease(&mut engine, "build");
         let client = thread::spawn(move || {
             let mut fifo = OpenOptions::new().read(true).write(true).open(path).unwrap();
             let mut token = [0];
@@ -183,28 +173,20 @@ mod tests {
 
     #[test]
     fn an_heir_outlives_the_lease_and_returns_what_it_has() {
-        let parent = tempfile::tempdir().unwrap();
-        let mut engine = Engine::start(&parent.path().join("pool"), Style::Tracked(Reach::Owner), 4).unwrap();
-        let owner = || Owner { uid: rustix::process::geteuid().as_raw(), ..Owner::default() };
+        let (parent, mut engine) = pool(4);
         // Beside another one that may want something: its clients have two FIFOs.
-        engine.open_lease("other", Terms::new("another build"), owner()).unwrap();
-        let lease = engine.open_lease("build", Terms::new("a build"), owner()).unwrap();
-        engine.turn().unwrap();
-        let (path, wrote) = (engine.path(lease).unwrap().to_path_buf(), parent.path().join("wrote"));
+        lease(&mut engine, "other");
+        let (lease, path) = lease(&mut engine, "build");
+        let wrote = parent.path().join("wrote");
         let script = "exec 3<$1 4>$1 5<&0; (read go <&5; printf + >&4 && : >$2) & exec sleep 600";
         let mut command = Command::new("sh");
         let mut client =
             command.args(["-c", script, "sh"]).arg(path).arg(&wrote).stdin(Stdio::piped()).spawn().unwrap();
-        let start = Instant::now();
-        let turn = |engine: &mut Engine, what: &str| {
-            assert!(start.elapsed() < BOUND, "{what}");
-            engine.turn().unwrap();
-            thread::sleep(Duration::from_millis(1));
-        };
         let comm = format!("/proc/{}/comm", client.id());
-        while engine.clients.is_empty() || std::fs::read_to_string(&comm).unwrap() != "sleep\n" {
-            turn(&mut engine, "the client does not come");
-        }
+        let is_there = |engine: &Engine| {
+            !engine.clients.is_empty() && std::fs::read_to_string(&comm).is_ok_and(|name| name == "sleep\n")
+        };
+        until("the client comes", &mut engine, is_there);
         engine.end_command(lease);
         engine.close_lease(lease);
         client.kill().unwrap();
@@ -212,16 +194,10 @@ mod tests {
         let mut gate = client.stdin.take().unwrap();
         client.wait().unwrap();
         let is_heir = |known: &Client| known.process.is_some_and(|process| process.pid != client.id());
-        while !engine.clients.values().any(is_heir) {
-            turn(&mut engine, "nobody has inherited from the client");
-        }
+        until("somebody inherits from the client", &mut engine, |engine| engine.clients.values().any(is_heir));
         gate.write_all(b"go\n").unwrap();
-        while !wrote.exists() {
-            turn(&mut engine, "what the heir writes is lost to it");
-        }
-        while !engine.clients.is_empty() {
-            turn(&mut engine, "the heir does not end");
-        }
+        until("the heir writes, and lives on", &mut engine, |_| wrote.exists());
+        until("the heir ends", &mut engine, |engine| engine.clients.is_empty());
         assert!(engine.ledger().lease(lease).is_none());
     }
 }

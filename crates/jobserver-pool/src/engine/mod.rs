@@ -16,6 +16,8 @@ mod rest;
 mod starts;
 mod watched;
 mod width;
+#[cfg(test)]
+mod world;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;

@@ -42,55 +42,27 @@ impl Engine {
 mod tests {
     use std::io::Write;
     use std::process::{Child, Command, Stdio};
-    use std::time::{Duration, Instant};
-
-    use rustix::event::{poll, PollFd, PollFlags, Timespec};
 
     use super::*;
-    use crate::endpoint::Style;
-    use crate::engine::Owner;
-    use crate::fuse::Reach;
-    use crate::ledger::{LeaseId, Terms};
-
-    /// Nothing healthy takes that long.
-    const BOUND: Duration = Duration::from_secs(60);
-    /// What is waited for may be none of the engine's business.
-    const LOOK: Duration = Duration::from_millis(20);
-
-    fn until(what: &str, engine: &mut Engine, is_so: impl Fn(&Engine) -> bool) {
-        let start = Instant::now();
-        while !is_so(engine) {
-            assert!(start.elapsed() < BOUND, "in vain: {what}");
-            let timeout = Timespec::try_from(engine.timeout().map_or(LOOK, |timeout| timeout.min(LOOK))).unwrap();
-            poll(&mut [PollFd::from_borrowed_fd(engine.fd(), PollFlags::IN)], Some(&timeout)).unwrap();
-            engine.turn().unwrap();
-        }
-    }
+    use crate::engine::world::{lease, pool, until};
+    use crate::ledger::LeaseId;
 
     /// A pool of two slots, a lease, and a client that waits for a line, closes what it has open, and waits once more.
     fn world(engine: &mut Engine, before: &str) -> (LeaseId, Child) {
-        let owner = Owner { uid: rustix::process::geteuid().as_raw(), ..Owner::default() };
-        let lease = engine.open_lease("build", Terms::new("a build"), owner).unwrap();
-        engine.turn().unwrap();
+        let (lease, path) = lease(engine, "build");
         let script = format!("exec 3<$1 4>$1; >$2; {before}; read go; exec 3<&- 4>&-; read go");
-        let is_open = engine.path(lease).unwrap().with_file_name("../open");
+        let is_open = path.with_file_name("../open");
         let mut client = Command::new("sh");
-        client.args(["-c", &script, "sh"]).arg(engine.path(lease).unwrap()).arg(&is_open).stdin(Stdio::piped());
+        client.args(["-c", &script, "sh"]).arg(path).arg(&is_open).stdin(Stdio::piped());
         let client = client.spawn().unwrap();
         until("both ends are open", engine, |_| is_open.exists());
         (lease, client)
     }
 
-    fn engine() -> (tempfile::TempDir, Engine) {
-        let parent = tempfile::tempdir().unwrap();
-        let engine = Engine::start(&parent.path().join("pool"), Style::Tracked(Reach::Owner), 2).unwrap();
-        (parent, engine)
-    }
-
     #[test]
     fn a_closed_lease_is_forgotten_when_its_clients_have_closed_what_is_empty_though_they_run() {
         for closes_first in [true, false] {
-            let (_parent, mut engine) = engine();
+            let (_parent, mut engine) = pool(2);
             let (lease, mut child) = world(&mut engine, ":");
             until("it has an offer", &mut engine, |engine| engine.ledger().offered() == 1);
             if closes_first {
@@ -118,7 +90,7 @@ mod tests {
 
     #[test]
     fn one_that_holds_a_token_stays_until_it_ends() {
-        let (_parent, mut engine) = engine();
+        let (_parent, mut engine) = pool(2);
         let (lease, mut child) = world(&mut engine, "head -c 1 <&3 >/dev/null");
         until("it has a token", &mut engine, |engine| engine.ledger().held() == 2);
         engine.close_lease(lease);

@@ -89,32 +89,24 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use std::os::unix::process::CommandExt;
-    use std::path::{Path, PathBuf};
+    use std::path::Path;
     use std::process::{Child, Command, Stdio};
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use rustix::event::{poll, PollFd, PollFlags, Timespec};
     use rustix::process::{kill_process_group, Pid, Signal};
 
     use super::*;
-    use crate::endpoint::{Kind, Style};
-    use crate::engine::{Notice, Owner};
-    use crate::fuse::Reach;
-    use crate::ledger::Terms;
+    use crate::endpoint::Kind;
+    use crate::engine::world::{lease, pool, BOUND};
+    use crate::engine::Notice;
 
-    /// Nothing healthy takes that long.
-    const BOUND: Duration = Duration::from_secs(60);
     const HOUR: Nanos = 3_600_000_000_000;
 
     #[test]
     fn a_nap_ends_when_somebody_comes() {
-        let parent = tempfile::tempdir().unwrap();
-        let style = Style::Tracked(Reach::Owner);
-        let mut engine = Engine::start(&parent.path().join("pool"), style, 2).unwrap();
-        let owner = Owner { uid: rustix::process::geteuid().as_raw(), ..Owner::default() };
-        let lease = engine.open_lease("build", Terms::new("a build"), owner).unwrap();
-        engine.turn().unwrap();
-        let path = engine.path(lease).unwrap().to_path_buf();
+        let (_parent, mut engine) = pool(2);
+        let (_, path) = lease(&mut engine, "build");
         engine.rest.look = Some(engine.now() + HOUR);
         engine.listen().unwrap();
         // One open, so that nothing else of it is asked for that would wake us.
@@ -153,13 +145,9 @@ mod tests {
 
     #[test]
     fn who_took_its_own_gets_what_another_client_leaves_lying() {
-        let parent = tempfile::tempdir().unwrap();
-        let mut engine = Engine::start(&parent.path().join("pool"), Style::Tracked(Reach::Owner), 3).unwrap();
+        let (_parent, mut engine) = pool(3);
         engine.never_split();
-        let owner = Owner { uid: rustix::process::geteuid().as_raw(), ..Owner::default() };
-        let lease = engine.open_lease("build", Terms::new("a build"), owner).unwrap();
-        engine.turn().unwrap();
-        let path = engine.path(lease).unwrap().to_path_buf();
+        let (_, path) = lease(&mut engine, "build");
         let start = Instant::now();
         let turn = |engine: &mut Engine| {
             let left = BOUND.saturating_sub(start.elapsed());
@@ -195,13 +183,6 @@ mod tests {
         assert_eq!((engine.ledger().free(), engine.ledger().recovered(), engine.ledger().strays()), (2, 0, 0));
     }
 
-    fn lease(engine: &mut Engine, name: &str) -> (LeaseId, PathBuf) {
-        let owner = Owner { uid: rustix::process::geteuid().as_raw(), ..Owner::default() };
-        let lease = engine.open_lease(name, Terms::new("a build"), owner).unwrap();
-        engine.turn().unwrap();
-        (lease, engine.path(lease).unwrap().to_path_buf())
-    }
-
     /// As make does: one end for each way.
     fn client(path: &Path, script: &str) -> Client {
         let mut command = Command::new("sh");
@@ -230,8 +211,7 @@ mod tests {
 
     #[test]
     fn only_builds_that_meet_others_are_split() {
-        let parent = tempfile::tempdir().unwrap();
-        let mut engine = Engine::start(&parent.path().join("pool"), Style::Tracked(Reach::Owner), 3).unwrap();
+        let (_parent, mut engine) = pool(3);
         let (_, path) = lease(&mut engine, "first");
         let first = client(&path, "read go");
         assert_eq!(kind_of(&mut engine, &first), (Kind::Unsplit, 1));
@@ -254,8 +234,7 @@ mod tests {
 
     #[test]
     fn a_build_beside_one_that_wants_nothing_is_as_good_as_alone() {
-        let parent = tempfile::tempdir().unwrap();
-        let mut engine = Engine::start(&parent.path().join("pool"), Style::Tracked(Reach::Owner), 4).unwrap();
+        let (_parent, mut engine) = pool(4);
         let (_, idle_path) = lease(&mut engine, "idle");
         let (busy_lease, path) = lease(&mut engine, "busy");
         let idle = client(&idle_path, "read go");
