@@ -1,9 +1,9 @@
 //! The server of a pool: who may open leases, and which connection speaks for which. `jobserver serve` runs it as a
 //! process, `jobserver run` without one as a thread of its own.
 //!
-//! One thread around the one epoll set of its [engine](crate::engine), without a timer while nothing happens. A peer that says nonsense, or nothing, or
-//! reads nothing, loses its own connection and nothing else. A lease ends when its connection is closed *and* its
-//! command is gone.
+//! One thread around the one epoll set of its [engine](crate::engine), without a timer while nothing happens. A peer that
+//! says nonsense, or nothing, or reads nothing, loses its own connection and nothing else. A lease ends when its connection
+//! is closed *and* its command is gone.
 
 mod local;
 mod peer;
