@@ -69,6 +69,8 @@ pub enum Event {
         lease: LeaseId,
         /// Whose it is; none if [`Kind::Shared`] or [`Kind::Pipes`].
         process: Option<ProcessId>,
+        /// The parent of that when it was found, where it is known.
+        parent: Option<u32>,
         /// How it behaves.
         kind: Kind,
     },
@@ -131,6 +133,8 @@ pub enum Hearing {
 pub struct Stir {
     /// A FIFO was touched.
     pub moved: bool,
+    /// One was closed: mostly its client ends.
+    pub closed: bool,
     /// Somebody followed a link, and is about to open a FIFO.
     pub asked: bool,
 }

@@ -74,6 +74,7 @@ impl Endpoints {
                 }
                 Happening::Closed(_) => {
                     fifo.closes += 1;
+                    self.stir.closed = true;
                     let fifo_is_closed = fifo.is_closed();
                     if endpoint.inherited {
                         self.doubtful.insert(id);

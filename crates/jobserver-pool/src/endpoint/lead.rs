@@ -157,6 +157,7 @@ impl Endpoints {
                 endpoint: id,
                 lease: endpoint.lease,
                 process: endpoint.owner,
+                parent: endpoint.process.as_ref().map(Process::parent),
                 kind,
             }),
             Some(old) if old != kind || was_shut => self.events.push_back(Event::Changed { endpoint: id, kind }),

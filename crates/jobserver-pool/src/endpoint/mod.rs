@@ -185,6 +185,13 @@ impl Endpoints {
         self.splits = splits;
     }
 
+    /// No lease will be opened under the name of an earlier one.
+    pub fn never_rename(&mut self) {
+        if let Some(fuse) = &mut self.fuse {
+            fuse.never_rename();
+        }
+    }
+
     /// Opens a lease of user `uid` and returns it; its path goes into MAKEFLAGS.
     ///
     /// # Errors

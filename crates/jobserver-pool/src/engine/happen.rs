@@ -7,14 +7,16 @@ use super::client::{self, Client};
 use super::{Engine, Notice, SWEEP};
 use crate::endpoint::{self, Event};
 use crate::ledger::{EndpointId, LeaseId};
-use crate::process::ProcessId;
+use crate::process::{self, ProcessId};
 
 impl Engine {
     /// One event. In the order in which they are told: what was left in a FIFO and is read again at once would else be a token
     /// from nowhere, then one that lies there and doesn't.
     pub(super) fn happened(&mut self, event: Event) {
         match event {
-            Event::Opened { endpoint, lease, process, kind } => self.opened(endpoint, lease, process, kind),
+            Event::Opened { endpoint, lease, process, parent, kind } => {
+                self.opened(endpoint, lease, process, parent, kind);
+            }
             Event::Changed { endpoint, kind } => {
                 if let Some(&client) = self.numbers.get(&endpoint) {
                     self.set_kind(client, client::kind(kind));
@@ -54,6 +56,7 @@ impl Engine {
         number: endpoint::EndpointId,
         place: endpoint::LeaseId,
         process: Option<ProcessId>,
+        parent: Option<u32>,
         kind: endpoint::Kind,
     ) {
         let now = self.now();
@@ -71,8 +74,20 @@ impl Engine {
             self.by_pid.insert((place, process.pid), client);
         }
         self.clients.insert(client, Client::new(number, place, process));
+        if let Some(parent) = parent.and_then(|parent| self.nearest(place, parent)) {
+            self.scheduler.set_parent(now, client, parent);
+        }
         self.set_kind(client, client::kind(kind));
         self.tell_descriptors(client, number, kind);
+    }
+
+    /// The client that this process is, or one of its parents, up to whoever speaks for the lease.
+    fn nearest(&self, place: endpoint::LeaseId, pid: u32) -> Option<EndpointId> {
+        let speaker = self.places.get(&place).and_then(|lease| self.leases.get(lease)).map(|lease| lease.owner.pid);
+        std::iter::once(pid)
+            .chain(process::ancestors(pid))
+            .take_while(|&pid| pid > 0 && Some(pid) != speaker)
+            .find_map(|pid| self.by_pid.get(&(place, pid)).copied())
     }
 
     /// Only where they help: who has one FIFO for both ways goes on without us.

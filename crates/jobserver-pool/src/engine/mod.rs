@@ -189,7 +189,8 @@ impl Engine {
     pub fn never_split(&mut self) {
         self.splits = false;
         self.choose_split();
-        // Nor will there be another server.
+        // Nor will there be another server, whose builds would go on under their names.
+        self.endpoints.never_rename();
         self.journal.stop(&self.directory);
     }
 

@@ -56,19 +56,24 @@ impl Engine {
         }
         let looked = self.rest.look.take_if(|look| *look <= now || stir.asked).is_some();
         let free = self.ledger().free() > 0;
-        let nap = if self.more || self.rest.settling > now || self.rest.look.is_some() || free {
+        let settles = self.rest.settling > now;
+        let nap = if self.more || self.rest.look.is_some() || free {
             None
+        } else if settles {
+            // There is nothing to give to whoever comes: what it is can wait until it has opened both ends.
+            (self.is_one_build() && self.ledger().owed() == 0).then_some(policy::OPENING)
         } else if self.scheduler.is_calm() {
             self.rest.nap = if looked { (self.rest.nap * 2).min(policy::CALM.1) } else { policy::CALM.0 };
             Some(self.rest.nap)
         } else {
             // One build alone: it is not for the pool to say which of its processes goes first, only that no slot is
             // left unused.
-            (self.is_one_build() && now - self.rest.stirred < policy::BUSY).then_some(policy::BUSY)
+            let more_follows = stir.closed || now - self.rest.stirred < policy::BUSY;
+            (self.is_one_build() && more_follows).then_some(policy::BUSY)
         };
         self.rest.stirred = if stir.moved { now } else { self.rest.stirred };
         // Where nothing has stirred, no timer is needed.
-        self.rest.look = self.rest.look.or(nap.filter(|_| stir.moved).map(|nap| now + nap));
+        self.rest.look = self.rest.look.or(nap.filter(|_| stir.moved || stir.asked).map(|nap| now + nap));
         let hearing = if self.rest.look.is_some() {
             Hearing::Nothing
         } else if self.is_one_build() && !free && !self.scheduler.offers_lie_apart() {

@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use wire::Operation;
@@ -37,9 +38,13 @@ pub struct Fuse {
     _mount: mount::Mount,
     links: BTreeMap<u64, Link>,
     nodes: HashMap<String, u64>,
-    reach: Reach,
+    names_hold: Duration,
     buffer: Vec<u8>,
 }
+
+/// For so long the kernel may keep a name: a client opens its link twice at once. Not longer where a lease may be closed and
+/// opened anew under its name.
+const NAME_HOLDS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(3600));
 
 #[derive(Debug)]
 struct Link {
@@ -89,7 +94,13 @@ impl Fuse {
         Fuse::clear(at)?;
         let (device, mount) = mount::mount(at, reach)?;
         let (links, nodes, buffer) = (BTreeMap::new(), HashMap::new(), vec![0; wire::BUFFER]);
-        Ok(Fuse { device, _mount: mount, links, nodes, reach, buffer })
+        let names_hold = if reach == Reach::Owner { NAME_HOLDS.0 } else { Duration::ZERO };
+        Ok(Fuse { device, _mount: mount, links, nodes, names_hold, buffer })
+    }
+
+    /// No name will be used for another link: the kernel need not ask for it each time.
+    pub fn never_rename(&mut self) {
+        self.names_hold = if self.names_hold.is_zero() { self.names_hold } else { NAME_HOLDS.1 };
     }
 
     /// Takes away a mount that a killed server left at `at`, if there is one.
@@ -174,7 +185,7 @@ impl Fuse {
             }
             Operation::ReadLink => gone(),
             Operation::Lookup(name) => match self.find(name, uid) {
-                Some((node, link)) => wire::entry(unique, node, link.uid, self.reach == Reach::Owner),
+                Some((node, link)) => wire::entry(unique, node, link.uid, self.names_hold),
                 None => gone(),
             },
             Operation::GetAttr if node == wire::ROOT => {

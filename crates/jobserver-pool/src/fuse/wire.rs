@@ -4,6 +4,8 @@
 //! those of `include/uapi/linux/fuse.h`. Only what a directory of symlinks needs is here: everything else is
 //! [`Operation::Other`].
 
+use std::time::Duration;
+
 /// The protocol this file speaks. A newer kernel comes down to it.
 const MAJOR: u32 = 7;
 const MINOR: u32 = 31;
@@ -110,16 +112,12 @@ pub(super) fn init(unique: u64, major: u32, minor: u32, flags: u32) -> Vec<u8> {
     answer.finish(unique, 0)
 }
 
-/// For so many nanoseconds a name may be kept: a client opens its link twice at once. Not longer, since a lease may be closed
-/// and opened anew under its name.
-const NAME_HOLDS: u32 = 20_000_000;
-
-/// The answer to LOOKUP: the name may be kept for a moment, or not at all, and nothing else.
-pub(super) fn entry(unique: u64, node: u64, uid: u32, holds: bool) -> Vec<u8> {
+/// The answer to LOOKUP: for how long the name may be kept, and nothing else.
+pub(super) fn entry(unique: u64, node: u64, uid: u32, holds: Duration) -> Vec<u8> {
     let mut answer = Answer::new();
     // node, generation, and how long name and attributes hold: seconds, then nanoseconds.
-    answer.longs(&[node, 0, 0, 0]);
-    answer.words(&[if holds { NAME_HOLDS } else { 0 }, 0]);
+    answer.longs(&[node, 0, holds.as_secs(), 0]);
+    answer.words(&[holds.subsec_nanos(), 0]);
     answer.attributes(node, uid);
     answer.finish(unique, 0)
 }
@@ -249,7 +247,7 @@ mod tests {
     fn answers_have_the_sizes_of_the_kernels_structures() {
         let body = |bytes: Vec<u8>| bytes.len() - 16;
         assert_eq!(body(init(1, 7, 45, u32::MAX)), 64);
-        assert_eq!(body(entry(1, 2, 0, true)), 128);
+        assert_eq!(body(entry(1, 2, 0, Duration::MAX)), 128);
         assert_eq!(body(attributes(1, 2, 0)), 104);
         assert_eq!(body(statfs(1)), 80);
         assert_eq!(body(opened(1)), 16);

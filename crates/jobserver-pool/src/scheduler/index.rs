@@ -12,8 +12,9 @@ use super::station::Class;
 use super::{Nanos, Scheduler};
 use crate::ledger::{EndpointId, LeaseId, Stage};
 
-/// The order within a lease: who has least, then who was served longest ago.
-pub(super) type Turn = (u32, Nanos, EndpointId);
+/// The order within a lease: who has least for itself, then who was served longest ago. What a client has lent to others
+/// that it has started is not for itself: a make whose sub-makes run has no job of its own.
+pub(super) type Turn = (i64, Nanos, EndpointId);
 
 /// The classes of endpoints without an offer.
 pub(super) const EMPTY: [Class; 3] = [Class::Keen, Class::Doubtful, Class::Remote];
@@ -123,6 +124,8 @@ impl Scheduler {
         let Some(station) = self.stations.get(endpoint) else { return };
         let mut spot = Spot::default();
         let class = station.class();
+        let own = i64::from(held) - i64::from(station.lent);
+        let all = own + i64::from(offered);
         if station.shut {
             spot.unseen = offered > 0 && !station.quicker;
         } else if offered == 0 {
@@ -131,15 +134,15 @@ impl Scheduler {
             let next = if class.asks() { asked } else { station.served };
             match station.resting {
                 Some(until) => spot.resting = Some(until),
-                None => spot.hungry = Some((class, (held, next, endpoint))),
+                None => spot.hungry = Some((class, (own, next, endpoint))),
             }
         } else if !station.quicker {
-            spot.offering = Some((held + offered, station.served, endpoint));
+            spot.offering = Some((all, station.served, endpoint));
             spot.ripe = Some(station.ripe_at);
             spot.asked = class.asks().then_some(station.offered_at);
             spot.takes = !station.kind.in_place();
             if class == Class::Keen && station.proven && offered < DEPTH {
-                spot.hungry = Some((Class::More, (held + offered, station.served, endpoint)));
+                spot.hungry = Some((Class::More, (all, station.served, endpoint)));
             }
         }
         spot.in_place = station.kind.in_place() && held > 0 && offered == 0;

@@ -144,6 +144,23 @@ impl Scheduler {
         self.stations.get(endpoint).map(|station| station.kind)
     }
 
+    /// This client was started by that one, in one of its slots.
+    pub fn set_parent(&mut self, now: Nanos, endpoint: EndpointId, parent: EndpointId) {
+        self.pass(now);
+        if let Some(station) = self.stations.get_mut(endpoint) {
+            let before = station.parent.replace(parent);
+            before.into_iter().for_each(|before| self.change_lent(before, -1));
+            self.change_lent(parent, 1);
+        }
+    }
+
+    fn change_lent(&mut self, parent: EndpointId, by: i32) {
+        if let Some(station) = self.stations.get_mut(parent) {
+            station.lent = station.lent.saturating_add_signed(by);
+            self.refresh(parent);
+        }
+    }
+
     /// The driver learned better how this client reaches its tokens.
     pub fn set_kind(&mut self, now: Nanos, endpoint: EndpointId, kind: Kind) {
         self.pass(now);
@@ -207,6 +224,9 @@ impl Scheduler {
             let waited = station.waited(now, self.typical_job.get());
             station.took(now, held);
             self.ledger.taken(endpoint, taken);
+            if self.ledger.endpoint(endpoint).is_some_and(|account| account.offered() > 0) {
+                station.goes_on(now, self.typical_job.get());
+            }
             // What it waited for until now is counted once, also where more lies there for it.
             station.empty_since = now;
             self.note_wait(endpoint, waited);
@@ -284,7 +304,8 @@ impl Scheduler {
         self.pass(now);
         let Some(lease) = self.ledger.endpoint(endpoint).map(|account| account.lease()) else { return 0 };
         self.recall.take_if(|recall| recall.endpoint == endpoint);
-        self.stations.remove(endpoint);
+        let parent = self.stations.remove(endpoint).and_then(|station| station.parent);
+        parent.into_iter().for_each(|parent| self.change_lent(parent, -1));
         self.unlist(endpoint, lease);
         let held = self.ledger.close_endpoint(endpoint);
         if held > 0 {

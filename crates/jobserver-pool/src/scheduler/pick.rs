@@ -224,8 +224,13 @@ impl Scheduler {
     /// The endpoint that gives up an offer for another one of its lease.
     fn inner(&self) -> Option<EndpointId> {
         let unfair = EMPTY.iter().filter(|&&to| self.may_move_to(to));
-        if let Some(lease) = unfair.filter_map(|&to| self.places.unfair[to as usize].first()).next() {
-            return self.shares[*lease].offering.last().map(|turn| turn.2);
+        let from = unfair
+            .flat_map(|&to| &self.places.unfair[to as usize])
+            .filter_map(|&lease| self.shares[lease].offering.last().map(|turn| turn.2))
+            // What it is about to take is no sign that it has too much.
+            .find(|&endpoint| self.stations.get(endpoint).is_some_and(|s| !s.laid || s.ripe_at <= self.now));
+        if from.is_some() {
+            return from;
         }
         let &(_, lease) = self.places.stuck.first().filter(|stuck| stuck.0 <= self.now)?;
         self.shares[lease].ripe.first().map(|ripe| ripe.1)

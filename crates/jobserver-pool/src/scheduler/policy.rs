@@ -96,6 +96,10 @@ pub const WATCHED: Nanos = 16 * MS;
 /// it is not known what it is.
 pub const SETTLING: Nanos = 20 * MS;
 
+/// Nanoseconds. A client opens both ends within some 0.2 ms. Where no slot is free, and nobody else wants one, so long after
+/// it followed the link it is looked at, once for both.
+pub const OPENING: Nanos = 2 * MS;
+
 /// Nanoseconds. Waits are counted in these classes, for people: about two for each power of ten, from a wake-up on a busy
 /// machine to the length of a build.
 pub const WAITS: [Nanos; 13] =

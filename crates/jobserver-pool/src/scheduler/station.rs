@@ -6,6 +6,7 @@
 
 use super::policy::*;
 use super::Nanos;
+use crate::ledger::EndpointId;
 
 /// What an offer to an endpoint would be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,6 +73,10 @@ impl Average {
 #[derive(Debug)]
 pub(super) struct Station {
     pub kind: Kind,
+    /// The client in one of whose slots it was started.
+    pub parent: Option<EndpointId>,
+    /// So many of its slots are used by clients that it has started.
+    pub lent: u32,
     /// It took an offer once.
     pub proven: bool,
     /// How often it left an offer lying since it last took one, and for how long, in doublings.
@@ -84,6 +89,8 @@ pub(super) struct Station {
     pub offered_at: Nanos,
     /// From then on its offers may go elsewhere.
     pub ripe_at: Nanos,
+    /// What lies there we have laid; it did not leave it lying.
+    pub laid: bool,
     /// When it last took one.
     pub served: Nanos,
     /// Since when it has waited, if it waits: its last take, or when it last had nothing to take.
@@ -102,12 +109,15 @@ impl Station {
     pub fn new(kind: Kind, now: Nanos) -> Self {
         Self {
             kind,
+            parent: None,
+            lent: 0,
             proven: false,
             misses: 0,
             shut: false,
             resting: None,
             offered_at: now,
             ripe_at: now,
+            laid: false,
             served: now,
             empty_since: now,
             quicker: false,
@@ -139,6 +149,7 @@ impl Station {
 
     /// An offer was laid where none lay.
     pub fn offered(&mut self, now: Nanos, typical_job: Option<Nanos>) {
+        self.laid = true;
         self.offered_at = now;
         self.ripe_at = now + self.patience(typical_job).saturating_sub(self.lain).max(PATIENCE.0);
     }
@@ -162,6 +173,14 @@ impl Station {
         self.served = now;
     }
 
+    /// It took some of what lay there: what is left is for its next jobs.
+    pub fn goes_on(&mut self, now: Nanos, typical_job: Option<Nanos>) {
+        if self.kind != Kind::NonWaiting {
+            self.offered_at = now;
+            self.ripe_at = self.ripe_at.max(now + self.patience(typical_job));
+        }
+    }
+
     /// It ended `count` jobs. Answers what one of them took: what was held since the last return, shared among them,
     /// since bytes don't say which job they were for.
     pub fn ended(&mut self, now: Nanos, held_before: u32, count: u32) -> Nanos {
@@ -175,6 +194,7 @@ impl Station {
 
     /// One of its jobs ended: if it never waits, it looks about now.
     pub fn looks(&mut self, now: Nanos, first: bool) {
+        self.laid = false;
         if first {
             self.offered_at = now;
             self.ripe_at = now + LOOK;

@@ -157,7 +157,7 @@ impl Books {
 
     fn apply(&mut self, event: Event, endpoints: &mut Endpoints) {
         match event {
-            Event::Opened { endpoint, lease, process, kind } => {
+            Event::Opened { endpoint, lease, process, kind, .. } => {
                 let served = Instant::now();
                 let account = Account { lease, process, kind, offered: 0, held: 0, shut: false, served };
                 assert!(self.accounts.insert(endpoint, account).is_none());
