@@ -7,6 +7,7 @@
 mod world;
 
 use jobserver_pool::ledger::{EndpointId, LeaseId};
+use jobserver_pool::scheduler::Kind;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use testkit::chance::Chance;
@@ -159,6 +160,38 @@ fn the_pool_looks_away_only_where_what_is_taken_comes_back_to_the_same_place() {
     world.give_back(client);
     assert!(!world.is_calm());
     world.close(lease);
+}
+
+#[test]
+fn a_make_keeps_what_it_returns_while_its_sub_makes_run_in_its_other_slots() {
+    for related in [true, false] {
+        let mut world = World::new(4);
+        let lease = world.open_of(1);
+        let make = world.open(lease, Kind::Unsplit);
+        world.rest_until(|world| world.lies_at(make) == 3);
+        world.take_all(make);
+        let others: Vec<_> = (0..3).map(|_| world.open(lease, Kind::Unsplit)).collect();
+        if related {
+            others.iter().for_each(|&other| world.start_by(other, make));
+        }
+        world.give_back(make);
+        let lie = others.iter().map(|&other| world.lies_at(other)).sum::<u32>();
+        assert_eq!((world.lies_at(make), lie), if related { (1, 0) } else { (0, 1) });
+        // It has no use for it: its sub-makes may.
+        world.rest_until(|world| others.iter().any(|&other| world.lies_at(other) > 0));
+    }
+}
+
+#[test]
+fn what_a_client_is_about_to_take_stays_there_when_another_one_comes() {
+    let mut world = World::new(4);
+    let lease = world.open_of(1);
+    let make = world.open(lease, Kind::Unsplit);
+    world.rest_until(|world| world.lies_at(make) == 3);
+    world.take(make, 1);
+    world.open(lease, Kind::Unsplit);
+    world.pass(MS / 2);
+    assert_eq!(world.lies_at(make), 2);
 }
 
 /// As cargo does: it keeps its tokens as long as anything is ready, and starts the next job in the slot of the last one.

@@ -241,6 +241,7 @@ impl Scheduler {
                 self.typical_job.add(job);
             }
             if in_place {
+                station.laid = false;
                 station.looks(now, lay == 0);
             }
             for (count, lies) in [(out, false), (left, true)] {

@@ -194,7 +194,6 @@ impl Station {
 
     /// One of its jobs ended: if it never waits, it looks about now.
     pub fn looks(&mut self, now: Nanos, first: bool) {
-        self.laid = false;
         if first {
             self.offered_at = now;
             self.ripe_at = now + LOOK;

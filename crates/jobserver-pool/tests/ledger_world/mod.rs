@@ -142,8 +142,8 @@ impl World {
         self.fifos[&endpoint].lying
     }
 
-    pub fn take_all(&mut self, endpoint: EndpointId) {
-        self.read(endpoint, u32::MAX);
+    pub fn take(&mut self, endpoint: EndpointId, most: u32) {
+        self.read(endpoint, most);
         self.settle(0);
         self.drive();
     }
@@ -178,10 +178,11 @@ impl World {
     fn open_endpoint(&mut self, lease: LeaseId, a: u64) {
         let shared = Kind::Shared { in_place: a % 16 < 8 };
         let kind = [Kind::Waiting, Kind::NonWaiting, Kind::Waiting, shared][a as usize % 4];
-        self.open(lease, kind);
+        let endpoint = self.open(lease, kind);
+        self.start_by_any(endpoint, a / 16);
     }
 
-    fn open(&mut self, lease: LeaseId, kind: Kind) -> EndpointId {
+    pub fn open(&mut self, lease: LeaseId, kind: Kind) -> EndpointId {
         let endpoint = self.pool.open_endpoint(self.now, lease, kind).expect("the lease is open");
         self.fifos.insert(endpoint, Fifo { lease, kind, lying: 0, output: 0, dirty: false, shut: false });
         endpoint

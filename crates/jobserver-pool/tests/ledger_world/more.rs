@@ -33,6 +33,25 @@ impl World {
         self.drive();
     }
 
+    pub fn take_all(&mut self, endpoint: EndpointId) {
+        self.take(endpoint, u32::MAX);
+    }
+
+    /// That client has started this one.
+    pub fn start_by(&mut self, endpoint: EndpointId, parent: EndpointId) {
+        self.pool.set_parent(self.now, endpoint, parent);
+        self.drive();
+    }
+
+    /// Some client of its lease has started it, or none.
+    pub fn start_by_any(&mut self, endpoint: EndpointId, which: u64) {
+        let lease = self.fifos[&endpoint].lease;
+        let mut others = self.fifos.iter().filter(|(&other, fifo)| other != endpoint && fifo.lease == lease);
+        if let Some(parent) = others.nth(which as usize % 4).map(|(&parent, _)| parent) {
+            self.start_by(endpoint, parent);
+        }
+    }
+
     pub fn regain(&mut self, endpoint: EndpointId) {
         self.settle(0);
         if self.pool.regain(self.now, endpoint) {
