@@ -117,6 +117,27 @@ pub enum Event {
     },
 }
 
+/// Whose clients get a FIFO of their own for what they return, if they wait and open their first end from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// Nobody's.
+    Nobody,
+    /// Those of all leases but this one.
+    AllBut(LeaseId),
+    /// Everybody's.
+    All,
+}
+
+impl Split {
+    pub(super) fn holds_for(self, lease: LeaseId) -> bool {
+        match self {
+            Split::Nobody => false,
+            Split::AllBut(other) => other != lease,
+            Split::All => true,
+        }
+    }
+}
+
 /// What of that which clients do with their tokens is heard of at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hearing {

@@ -254,7 +254,8 @@ impl Endpoints {
             return Ok(());
         }
         let mut step = was.opened(end, &found, endpoint.crowded);
-        if step.roles == Roles::Reader && !self.splits {
+        let splits = self.split.holds_for(endpoint.lease);
+        if step.roles == Roles::Reader && !splits {
             step.roles = Roles::Single;
         }
         let mut kind = step.kind;
@@ -271,7 +272,7 @@ impl Endpoints {
             endpoint.roles = Roles::Single;
             kind = Some(Kind::Waiting);
         }
-        if kind == Some(Kind::Waiting) && endpoint.roles == Roles::Single && !self.splits {
+        if kind == Some(Kind::Waiting) && endpoint.roles == Roles::Single && !splits {
             kind = Some(Kind::Unsplit);
         }
         if let Some(kind) = kind {

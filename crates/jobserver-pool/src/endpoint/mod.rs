@@ -37,7 +37,7 @@ use rustix::event::epoll;
 use crate::fuse::{Fuse, Reach, ReadLink};
 use crate::process::{self, Process};
 use directory::Directory;
-pub use event::{EndpointId, Event, Hearing, Kind, LeaseId, Stir, Style};
+pub use event::{EndpointId, Event, Hearing, Kind, LeaseId, Split, Stir, Style};
 use fifo::{Fifo, Use};
 use member::Endpoint;
 pub use starts::StartId;
@@ -76,7 +76,7 @@ pub struct Endpoints {
     hearing: Hearing,
     /// What there was since the driver last asked.
     stir: Stir,
-    splits: bool,
+    split: Split,
     /// FIFOs of which the driver wants what comes back, and how much of it.
     caught: HashMap<u64, (EndpointId, usize)>,
     /// Whether the driver says when a process that is new starts.
@@ -132,7 +132,7 @@ impl Endpoints {
             ready: None,
             hearing: Hearing::Nothing,
             stir: Stir::default(),
-            splits: true,
+            split: Split::All,
             caught: HashMap::new(),
             asks_first: false,
             starting: HashMap::new(),
@@ -180,9 +180,9 @@ impl Endpoints {
         !self.events.is_empty() || !self.stirred.is_empty() || !self.doubtful.is_empty()
     }
 
-    /// Whether a client that opens its first end from now on, and waits, gets a second FIFO for what it returns.
-    pub fn split(&mut self, splits: bool) {
-        self.splits = splits;
+    /// Who gets a second FIFO from now on.
+    pub fn split(&mut self, split: Split) {
+        self.split = split;
     }
 
     /// No lease will be opened under the name of an earlier one.

@@ -31,7 +31,7 @@ use crate::admission::Shortage;
 use crate::control::Moved;
 use crate::endpoint::{self, Endpoints, Event, Style};
 use crate::ledger::{EndpointId, LeaseId, Ledger, Stage, Terms};
-use crate::scheduler::{Nanos, Scheduler};
+use crate::scheduler::{policy, Nanos, Scheduler};
 use client::Client;
 use journal::{Found, Journal};
 use rest::Rest;
@@ -258,7 +258,7 @@ impl Engine {
             Lease { place, name: name.to_string(), path, owner, since: SystemTime::now(), sharing: None },
         );
         self.places.insert(place, lease);
-        self.rest.fresh.insert(lease);
+        self.rest.fresh.insert(lease, self.now() + policy::FRESH);
         self.choose_split();
         if at_once {
             self.granted(lease);

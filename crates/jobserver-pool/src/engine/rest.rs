@@ -3,21 +3,31 @@
 //! A wake-up costs 10 to 60 us, more than all that follows it. Who comes, who ends, and whoever speaks for a lease is
 //! heard of at once at all times.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io;
 
 use super::Engine;
-use crate::endpoint::Hearing;
+use crate::endpoint::{Hearing, Split};
 use crate::ledger::LeaseId;
 use crate::scheduler::{policy, Nanos};
 
 /// How soon it is tried again where the kernel could not be asked to wake us.
 const DEAF: Nanos = 100_000_000;
 
+/// Which leases have clients that would take a slot now, as far as is known, or may soon.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Wanting {
+    #[default]
+    Nobody,
+    One(LeaseId),
+    Many,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Rest {
-    /// Leases of which no client has come yet.
-    pub fresh: HashSet<LeaseId>,
+    wanting: Wanting,
+    /// Leases of which no client has come yet, and until when one is expected.
+    pub fresh: HashMap<LeaseId, Nanos>,
     /// Somebody asked for a FIFO lately: until then it shows what kind of client he is.
     settling: Nanos,
     /// When is looked at what nobody listens to.
@@ -35,16 +45,30 @@ impl Engine {
     /// nothing, there is nothing to decide, and each token's way through the server would cost it: who comes there has one
     /// FIFO for both ways, from which tokens are caught once others want them.
     pub(super) fn choose_split(&mut self) {
-        self.endpoints.split(self.splits && self.builds_meet());
+        let now = self.now();
+        self.rest.fresh.retain(|_, until| *until > now);
+        self.rest.wanting = self.wanting();
+        let place = |lease| self.leases.get(&lease).map(|lease| lease.place);
+        self.endpoints.split(match self.rest.wanting {
+            Wanting::Many if self.splits => Split::All,
+            Wanting::One(lease) if self.splits => place(lease).map_or(Split::All, Split::AllBut),
+            _ => Split::Nobody,
+        });
     }
 
-    fn builds_meet(&self) -> bool {
-        self.leases.len() > 1 && (!self.rest.fresh.is_empty() || self.scheduler.builds_meet())
+    fn wanting(&self) -> Wanting {
+        let mut leases = self.scheduler.wanting().chain(self.rest.fresh.keys().copied());
+        let Some(first) = leases.next() else { return Wanting::Nobody };
+        if leases.any(|lease| lease != first) {
+            Wanting::Many
+        } else {
+            Wanting::One(first)
+        }
     }
 
     /// One build that wants something, of which every client takes again itself what it returns.
     fn is_one_build(&self) -> bool {
-        self.split.is_empty() && !self.builds_meet()
+        self.split.is_empty() && self.rest.wanting != Wanting::Many
     }
 
     /// What nobody can win by is looked at now and then, not each time: a wake-up costs more than all that follows it.
@@ -103,7 +127,7 @@ mod tests {
 
     use super::*;
     use crate::endpoint::Kind;
-    use crate::engine::world::{lease, pool, BOUND};
+    use crate::engine::world::{lease, pool, until, BOUND};
     use crate::engine::Notice;
 
     const HOUR: Nanos = 3_600_000_000_000;
@@ -221,10 +245,11 @@ mod tests {
         let first = client(&path, "read go");
         assert_eq!(kind_of(&mut engine, &first), (Kind::Unsplit, 1));
         let (other, others_path) = lease(&mut engine, "other");
+        // It has the only token, and wants another one.
+        let others = client(&others_path, "head -c 1 <&3 && read go");
+        until("it has the token", &mut engine, |engine| engine.ledger().held() == 3);
         let met = client(&path, "read go");
         assert_eq!(kind_of(&mut engine, &met), (Kind::Waiting, 2));
-        let others = client(&others_path, "read go");
-        assert_eq!(kind_of(&mut engine, &others), (Kind::Waiting, 2));
         drop(others);
         engine.end_command(other);
         engine.close_lease(other);
@@ -241,12 +266,13 @@ mod tests {
     fn a_build_beside_one_that_wants_nothing_is_as_good_as_alone() {
         let (_parent, mut engine) = pool(4);
         let (_, idle_path) = lease(&mut engine, "idle");
-        let (busy_lease, path) = lease(&mut engine, "busy");
         let idle = client(&idle_path, "read go");
-        assert_eq!(kind_of(&mut engine, &idle), (Kind::Waiting, 2));
+        assert_eq!(kind_of(&mut engine, &idle), (Kind::Unsplit, 1));
+        until("it leaves what it has", &mut engine, |engine| engine.ledger().offered() == 3);
+        let (busy_lease, path) = lease(&mut engine, "busy");
         // More than there are.
         let busy = client(&path, "head -c 9 <&3");
-        assert_eq!(kind_of(&mut engine, &busy), (Kind::Waiting, 2));
+        assert_eq!(kind_of(&mut engine, &busy), (Kind::Unsplit, 1));
         let start = Instant::now();
         // The command's own slot, and both tokens: what lay at the other one was taken away.
         while engine.ledger().lease(busy_lease).unwrap().held() < 3 {

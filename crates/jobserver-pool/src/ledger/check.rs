@@ -29,7 +29,7 @@ impl Ledger {
                 return Err(format!("{id:?} holds {} and is listed: {listed}", endpoint.held));
             }
         }
-        let (mut held, mut offered) = (0, 0);
+        let (mut held, mut offered, mut tokens) = (0, 0, 0);
         for (id, lease) in &self.leases {
             let sums = of_lease.get(&id).copied().unwrap_or_default();
             if sums != (lease.held, lease.offered, lease.endpoints) {
@@ -43,9 +43,10 @@ impl Ledger {
             }
             held += lease.held();
             offered += lease.offered;
+            tokens += lease.held;
         }
-        if (held, offered) != (self.held, self.offered) {
-            return Err(format!("counted {held} held and {offered} offered: {self:?}"));
+        if (held, offered, tokens) != (self.held, self.offered, self.tokens) {
+            return Err(format!("counted {held} held, {tokens} of them tokens, and {offered} offered: {self:?}"));
         }
         Ok(())
     }

@@ -37,6 +37,7 @@ pub struct Ledger {
     free: u32,
     offered: u32,
     held: u32,
+    tokens: u32,
     strays: u64,
     recovered: u64,
     leases: SlotMap<LeaseId, LeaseAccount>,
@@ -53,6 +54,7 @@ impl Ledger {
             free: capacity,
             offered: 0,
             held: 0,
+            tokens: 0,
             strays: 0,
             recovered: 0,
             leases: SlotMap::with_key(),
@@ -83,6 +85,11 @@ impl Ledger {
     /// Slots in use, implicit slots of this pool included.
     pub fn held(&self) -> u32 {
         self.held
+    }
+
+    /// Tokens that clients have read and not returned.
+    pub fn tokens(&self) -> u32 {
+        self.tokens
     }
 
     /// Bytes beyond what their lease held, since the beginning.
@@ -198,6 +205,7 @@ impl Ledger {
         let account = &mut self.leases[lease];
         account.holders.remove(&(held, endpoint));
         account.held -= held;
+        self.tokens -= held;
         account.offered -= offered;
         account.endpoints -= 1;
         let back = held - self.end_loans(lease);
@@ -364,7 +372,7 @@ impl Ledger {
         let account = &mut self.endpoints[endpoint];
         let lease = &mut self.leases[account.lease];
         lease.holders.remove(&(account.held, endpoint));
-        for sum in [&mut account.held, &mut lease.held] {
+        for sum in [&mut account.held, &mut lease.held, &mut self.tokens] {
             *sum = (i64::from(*sum) + by) as u32;
         }
         if account.held > 0 {

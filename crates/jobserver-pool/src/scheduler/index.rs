@@ -7,7 +7,7 @@ use std::collections::btree_map::{BTreeMap, Entry};
 use std::collections::BTreeSet;
 
 use super::order::{Place, Rank, Service};
-use super::policy::{DEPTH, TURN};
+use super::policy::{BREAK, DEPTH, TURN};
 use super::station::Class;
 use super::{Nanos, Scheduler};
 use crate::ledger::{EndpointId, LeaseId, Stage};
@@ -24,7 +24,7 @@ pub(super) const EMPTY: [Class; 3] = [Class::Keen, Class::Doubtful, Class::Remot
 pub(super) struct Places {
     /// Users with a lease. A choice looks at each of them: they are few, however many leases they have.
     pub users: BTreeMap<u32, User>,
-    /// Endpoints without an offer that may get one, if their lease may.
+    /// Endpoints that would take an offer, or have one that comes to us when it is returned.
     pub wanting: BTreeSet<EndpointId>,
     /// Leases below their cap with an endpoint that may be idle and has no offer, by which was asked longest ago.
     pub asks: BTreeSet<(Nanos, LeaseId)>,
@@ -34,6 +34,8 @@ pub(super) struct Places {
     pub stuck: BTreeSet<(Nanos, LeaseId)>,
     /// Endpoints with an offer, by when it may go elsewhere.
     pub ripe: BTreeSet<(Nanos, EndpointId)>,
+    /// The same, by when it may go to one that may be idle as well.
+    pub stale: BTreeSet<(Nanos, EndpointId)>,
     /// Doubtful endpoints with an offer, by when they got it.
     pub asked: BTreeSet<(Nanos, EndpointId)>,
     /// Endpoints that rest, by when that ends.
@@ -99,6 +101,7 @@ pub(super) struct Spot {
     hungry: Option<(Class, Turn)>,
     offering: Option<Turn>,
     ripe: Option<Nanos>,
+    stale: Option<Nanos>,
     asked: Option<Nanos>,
     resting: Option<Nanos>,
     /// Nobody has it open, and an offer lies there.
@@ -139,6 +142,7 @@ impl Scheduler {
         } else if !station.quicker {
             spot.offering = Some((all, station.served, endpoint));
             spot.ripe = Some(station.ripe_at);
+            spot.stale = Some(station.ripe_at.max(if station.proven { station.served + BREAK } else { 0 }));
             spot.asked = class.asks().then_some(station.offered_at);
             spot.takes = !station.kind.in_place();
             if class == Class::Keen && station.proven && offered < DEPTH {
@@ -173,10 +177,11 @@ impl Scheduler {
         move_in(&mut share.ripe, at(old.ripe), at(new.ripe));
         move_in(&mut share.resting, at(old.resting), at(new.resting));
         let places = &mut self.places;
-        let is_empty = |spot: Spot| spot.hungry.is_some_and(|hungry| EMPTY.contains(&hungry.0));
-        let wants = |spot: Spot| (spot.takes || is_empty(spot)).then_some(endpoint);
+        let is_keen = |spot: Spot| spot.hungry.is_some_and(|hungry| hungry.0 == Class::Keen);
+        let wants = |spot: Spot| (spot.takes || is_keen(spot)).then_some(endpoint);
         move_in(&mut places.wanting, wants(old), wants(new));
         move_in(&mut places.ripe, at(old.ripe), at(new.ripe));
+        move_in(&mut places.stale, at(old.stale), at(new.stale));
         move_in(&mut places.asked, at(old.asked), at(new.asked));
         let unseen = |spot: Spot| spot.unseen.then_some(endpoint);
         move_in(&mut places.unseen, unseen(old), unseen(new));

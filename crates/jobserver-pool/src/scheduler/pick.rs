@@ -81,7 +81,7 @@ impl Scheduler {
         } else if keen {
             ripe
         } else if !places.asks.is_empty() {
-            ripe.map(|ripe| ripe.max(self.turned + self.turn()))
+            places.stale.first().map(|stale| stale.0.max(self.turned + self.turn()))
         } else {
             ripe.and(rested)
         };
@@ -90,7 +90,8 @@ impl Scheduler {
     }
 
     /// Nobody could win by what a client does now: nothing is free or owed, no lease waits, and nobody is hungry, or a
-    /// single client that has all there is and takes again itself what it returns.
+    /// single client that takes again itself what it returns, and nobody else has anything to return. Who is asked whether he
+    /// wants something has time to think about it.
     pub fn is_calm(&self) -> bool {
         let ledger = &self.ledger;
         if ledger.free() + ledger.owed() > 0 || self.recall.is_some() || self.places.next_in_line().is_some() {
@@ -102,19 +103,19 @@ impl Scheduler {
         let mut wanting = self.places.wanting.iter();
         let (Some(&endpoint), next) = (wanting.next(), wanting.next()) else { return true };
         let Some(account) = ledger.endpoint(endpoint).filter(|_| next.is_none()) else { return false };
-        let Some(lease) = ledger.lease(account.lease()) else { return false };
-        let has_all = lease.held() + lease.offered() == ledger.held() + ledger.offered()
-            && lease.tokens() == account.held() + account.offered();
+        let asked = |&(_, endpoint): &(Nanos, EndpointId)| ledger.endpoint(endpoint).map_or(0, |asked| asked.offered());
+        let lies = ledger.offered() - account.offered();
+        let has_all = account.held() == ledger.tokens() && lies == self.places.asked.iter().map(asked).sum::<u32>();
         has_all && self.stations[endpoint].kind.in_place()
     }
 
-    /// Whether more than one lease has a client that would take a slot now, as far as is known, or one waits for its first.
-    pub fn builds_meet(&self) -> bool {
+    /// The leases with a client that would take a slot now, as far as is known; one that waits for its first slot is one of
+    /// them. Some are told more than once.
+    pub fn wanting(&self) -> impl Iterator<Item = LeaseId> + '_ {
         let keen = [Class::Keen, Class::More].map(|class| class as usize);
-        let ranks = self.places.users.values().flat_map(|user| keen.into_iter().flat_map(|class| &user.hungry[class]));
-        let mut leases = ranks.map(|rank| rank.lease);
-        let first = leases.next();
-        leases.any(|lease| Some(lease) != first) || self.places.next_in_line().is_some()
+        let users = self.places.users.values();
+        let ranks = users.flat_map(move |user| keen.into_iter().flat_map(|class| &user.hungry[class]));
+        ranks.map(|rank| rank.lease).chain(self.places.next_in_line())
     }
 
     /// Offers lie at several clients: who takes its own may then want what another one leaves lying.
@@ -191,10 +192,10 @@ impl Scheduler {
         if self.ledger.free() > 0 {
             return None;
         }
-        let ripe = self.places.ripe.first().filter(|ripe| ripe.0 <= self.now).map(|ripe| ripe.1);
         let keen = self.places.is_hungry(Class::Keen);
         let turns = !self.places.asks.is_empty() && self.turned + self.turn() <= self.now;
-        if let Some(endpoint) = ripe.filter(|_| keen || turns) {
+        let over = if keen { self.places.ripe.first() } else { self.places.stale.first().filter(|_| turns) };
+        if let Some(endpoint) = over.filter(|over| over.0 <= self.now).map(|over| over.1) {
             (self.turned, self.vain) = (self.now, self.vain.saturating_add(1));
             return self.recall(endpoint, u32::MAX);
         }

@@ -67,6 +67,10 @@ pub const ASKED_UNSPLIT_PART: Nanos = 40;
 /// asked in vain it moves half as often from then on, up to the second: 0.5 % of a processor while nothing happens.
 pub const TURN: (Nanos, Nanos) = (5 * MS, 40 * MS);
 
+/// Nanoseconds. A client that took an offer so lately is not idle, whatever lies there: it may start jobs of 1 ms on a machine
+/// whose processors are all busy. Only somebody who is known to want it gets it.
+pub const BREAK: Nanos = 30 * MS;
+
 /// Nanoseconds. When slots stay free this long, also resting clients get one: it costs nothing. Not at once, since
 /// between two jobs of a busy client each slot is free for a moment.
 pub const SLACK: Nanos = 10 * MS;
@@ -95,6 +99,9 @@ pub const WATCHED: Nanos = 16 * MS;
 /// Nanoseconds. So long after a client followed a link everything is looked at at once: until it has opened both ends
 /// it is not known what it is.
 pub const SETTLING: Nanos = 20 * MS;
+
+/// Nanoseconds. So long after a lease was opened its first client is expected: longer than a shell needs to start a build.
+pub const FRESH: Nanos = S;
 
 /// Nanoseconds. A client opens both ends within some 0.2 ms. Where no slot is free, and nobody else wants one, so long after
 /// it followed the link it is looked at, once for both.
