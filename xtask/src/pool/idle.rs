@@ -54,7 +54,12 @@ fn beside(stage: &Stage, idle: Option<Tool>, dir: &Path) -> Result<f64> {
     let served = Served::start(stage, SLOTS)?;
     let mut other = served.run();
     let mut other = match idle {
-        None => Kept::start(other.args(["sleep", "600"]))?,
+        None => {
+            let other = Kept::start(other.args(["sleep", "600"]))?;
+            // Clients of a build that has just begun are expected for a second.
+            thread::sleep(Duration::from_millis(1500));
+            other
+        }
         Some(tool) => ten(stage, other, tool)?,
     };
     let seconds = time(served.run().arg(&stage.make).arg("-s").current_dir(dir))?;

@@ -215,11 +215,13 @@ impl Station {
         let lain = now.saturating_sub(self.offered_at) / patience;
         self.lain = 0;
         self.misses = (self.misses + 1 + lain.max(1).ilog2()).min(MISSES_MOST);
-        let (first, most) = match self.kind {
-            Kind::NonWaiting => (self.patience(typical_job) * REST_UNSPLIT, REST_UNSPLIT_MOST),
-            Kind::Waiting | Kind::Unsplit | Kind::Paused | Kind::Shared { .. } => (REST_FIRST, REST_MOST),
+        let (first, most, doublings) = match self.kind {
+            Kind::NonWaiting => (self.patience(typical_job) * REST_UNSPLIT, REST_UNSPLIT_MOST, 1),
+            Kind::Waiting | Kind::Unsplit | Kind::Paused | Kind::Shared { .. } => {
+                (REST_FIRST, REST_MOST, REST_DOUBLINGS)
+            }
         };
-        self.resting = Some(now + (first << (self.misses - 1)).min(most));
+        self.resting = Some(now + (first << (doublings * (self.misses - 1))).min(most));
         patience
     }
 
