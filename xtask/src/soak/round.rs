@@ -50,13 +50,17 @@ struct Round<'s, 'a> {
     stopped: Vec<(Instant, Process)>,
     /// How often a process was stopped: one that waited to start is let go by that, in a slot that is owed.
     stops: usize,
+    /// How often any signal met a client: the slot of one that waited to start is owed as well, until another job of its
+    /// parent ends.
+    hits: usize,
     /// What was owed in the last status.
     told: usize,
     look: Vec<Process>,
 }
 
 pub(super) fn run(soak: &mut Soak, plan: &Plan) -> Result<()> {
-    let mut round = Round { soak, plan, builds: Vec::new(), stopped: Vec::new(), stops: 0, told: 0, look: Vec::new() };
+    let mut round =
+        Round { soak, plan, builds: Vec::new(), stopped: Vec::new(), stops: 0, hits: 0, told: 0, look: Vec::new() };
     let done = round.all();
     if done.is_err() {
         round.explain();
@@ -158,7 +162,10 @@ impl Round<'_, '_> {
         };
         // The looks were taken between that status and the one before.
         let told = told.max(std::mem::replace(&mut self.told, told));
-        let owed = self.builds.iter().filter(|build| build.now && !build.gone).count().max(told);
+        let mut owed = self.builds.iter().filter(|build| build.now && !build.gone).count().max(told);
+        if jobs > SLOTS + owed && !self.plan.watched {
+            owed = owed.max(self.hits.min(self.soak.watch.status()?.number("owed") as usize));
+        }
         let tally = &mut self.soak.tally;
         let most = if owed == 0 { &mut tally.most_jobs } else { &mut tally.most_with_now };
         *most = jobs.max(*most);
@@ -189,6 +196,7 @@ impl Round<'_, '_> {
         if !target.is_there() {
             return Ok(());
         }
+        self.hits += usize::from(target.is_client());
         let dies = target.dies_of(shot.signal);
         let pid = i64::from(target.pid);
         match shot.signal {

@@ -70,8 +70,10 @@ impl Engine {
         }
         log::debug!("client {} is process {:?}, {kind:?}", number.0, process.map(|process| process.pid));
         self.numbers.insert(number, client);
-        if let Some(process) = process {
-            self.by_pid.insert((place, process.pid), client);
+        if let Some(place) = process.map(|process| (place, process.pid)) {
+            // A part of an endpoint, which has no parent of its own, is not where its process is looked for.
+            let known = self.by_pid.entry(place).or_insert(client);
+            *known = if parent.is_some() { client } else { *known };
         }
         self.clients.insert(client, Client::new(number, place, process));
         if let Some(parent) = parent.and_then(|parent| self.nearest(place, parent)) {
@@ -84,10 +86,13 @@ impl Engine {
     /// The client that this process is, or one of its parents, up to whoever speaks for the lease.
     fn nearest(&self, place: endpoint::LeaseId, pid: u32) -> Option<EndpointId> {
         let speaker = self.places.get(&place).and_then(|lease| self.leases.get(lease)).map(|lease| lease.owner.pid);
-        std::iter::once(pid)
-            .chain(process::ancestors(pid))
-            .take_while(|&pid| pid > 0 && Some(pid) != speaker)
-            .find_map(|pid| self.by_pid.get(&(place, pid)).copied())
+        for pid in std::iter::once(pid).chain(process::ancestors(pid)) {
+            let client = self.by_pid.get(&(place, pid)).copied();
+            if client.is_some() || Some(pid) == speaker {
+                return client;
+            }
+        }
+        None
     }
 
     /// Only where they help: who has one FIFO for both ways goes on without us.

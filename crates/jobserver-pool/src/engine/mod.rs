@@ -258,7 +258,6 @@ impl Engine {
             Lease { place, name: name.to_string(), path, owner, since: SystemTime::now(), sharing: None },
         );
         self.places.insert(place, lease);
-        self.rest.fresh.insert(lease, self.now() + policy::FRESH);
         self.choose_split();
         if at_once {
             self.granted(lease);
@@ -370,6 +369,7 @@ impl Engine {
     }
 
     fn granted(&mut self, lease: LeaseId) {
+        self.rest.fresh.insert(lease, self.now() + policy::FRESH);
         self.note_lease(lease, true);
         self.notices.push_back(Notice::Granted(lease));
     }

@@ -84,10 +84,12 @@ impl Engine {
         let nap = if self.more || self.rest.look.is_some() || free {
             None
         } else if settles {
-            // There is nothing to give to whoever comes: what it is can wait until it has opened both ends.
+            // Nothing is free for whoever comes: what it is can wait until it has opened both ends.
+            self.rest.nap = 0;
             (self.is_one_build() && self.ledger().owed() == 0).then_some(policy::OPENING)
         } else if self.scheduler.is_calm() {
-            self.rest.nap = if looked { (self.rest.nap * 2).min(policy::CALM.1) } else { policy::CALM.0 };
+            let longer = (self.rest.nap * 2).min(policy::CALM.1);
+            self.rest.nap = if looked { longer.max(policy::CALM.0) } else { policy::CALM.0 };
             Some(self.rest.nap)
         } else {
             // One build alone: it is not for the pool to say which of its processes goes first, only that no slot is

@@ -4,8 +4,8 @@
 //! thread that asks: that is all the pool needs of FUSE. Data never comes here. A whole library of FUSE brings
 //! threads, sessions and dozens of operations; this is one descriptor that never blocks, for a loop around epoll.
 //!
-//! Where links lead is never cached by the kernel; that they exist is, for a moment, and only where nobody but their owner
-//! can look. To another user a lease does not exist; root sees all.
+//! Where links lead is never cached by the kernel; that they exist is, for a moment or for good, and only where nobody but
+//! their owner can look. To another user a lease does not exist; root sees all.
 //!
 //! It refuses everything but looking up, listing, asking for attributes, and reading links.
 

@@ -12,9 +12,10 @@ use super::station::Class;
 use super::{Nanos, Scheduler};
 use crate::ledger::{EndpointId, LeaseId, Stage};
 
-/// The order within a lease: who has least for itself, then who was served longest ago. What a client has lent to others
-/// that it has started is not for itself: a make whose sub-makes run has no job of its own.
-pub(super) type Turn = (i64, Nanos, EndpointId);
+/// The order within a lease: who has least for itself, then who was served longest ago. The slot in which it was started is
+/// its own; one that it has lent to another client, which it has started, is not: a make whose sub-makes run has no job of
+/// its own. Of one that may be idle it is not known what it would do with more.
+pub(super) type Turn = (u32, Nanos, EndpointId);
 
 /// The classes of endpoints without an offer.
 pub(super) const EMPTY: [Class; 3] = [Class::Keen, Class::Doubtful, Class::Remote];
@@ -127,12 +128,13 @@ impl Scheduler {
         let Some(station) = self.stations.get(endpoint) else { return };
         let mut spot = Spot::default();
         let class = station.class();
-        let own = i64::from(held) - i64::from(station.lent);
-        let all = own + i64::from(offered);
+        let lent = if class.asks() { 0 } else { station.lent };
+        let own = (held + 1).saturating_sub(lent);
+        let all = (held + offered + 1).saturating_sub(lent);
         if station.shut {
             spot.unseen = offered > 0 && !station.quicker;
         } else if offered == 0 {
-            // Among those who are asked, who never was comes first, then each in turn.
+            // Of those who are asked and have as much, who never was comes first, then each in turn.
             let asked = if station.misses > 0 { station.offered_at } else { 0 };
             let next = if class.asks() { asked } else { station.served };
             match station.resting {

@@ -2,8 +2,8 @@
 //!
 //! A state machine without clock, thread or I/O. Events come in, each with the time at which it was seen; then
 //! [`Scheduler::next`] is asked for actions, one by one, until it has none; then the driver sleeps until an event or
-//! until [`Scheduler::next_due`]. Every event and every action costs O(log n): all choices are first or last places
-//! in ordered sets, which `index` keeps.
+//! until [`Scheduler::next_due`]. Every event and every action costs O(log n): choices are first or last places in ordered
+//! sets, which `index` keeps. (But for leases that were just given what they have: no more of them than slots.)
 //!
 //! | part | what |
 //! |---|---|

@@ -7,7 +7,7 @@
 
 use super::index::{Turn, EMPTY};
 use super::order::Place;
-use super::policy::{ASKED_PART, DEPTH, SLACK, TURN};
+use super::policy::{ASKED_PART, DEPTH, SLACK, TURN, TURN_AT_LAST};
 use super::station::Class;
 use super::{Nanos, Recall, Scheduler};
 use crate::ledger::{EndpointId, LeaseId};
@@ -81,7 +81,8 @@ impl Scheduler {
         } else if keen {
             ripe
         } else if !places.asks.is_empty() {
-            places.stale.first().map(|stale| stale.0.max(self.turned + self.turn()))
+            let stale = places.stale.first().map(|stale| stale.0.max(self.turned + self.turn()));
+            stale.into_iter().chain(ripe.map(|ripe| ripe.max(self.turned + TURN_AT_LAST))).min()
         } else {
             ripe.and(rested)
         };
@@ -194,7 +195,9 @@ impl Scheduler {
         }
         let keen = self.places.is_hungry(Class::Keen);
         let turns = !self.places.asks.is_empty() && self.turned + self.turn() <= self.now;
-        let over = if keen { self.places.ripe.first() } else { self.places.stale.first().filter(|_| turns) };
+        let at_last = self.turned + TURN_AT_LAST <= self.now;
+        let (ripe, stale) = (self.places.ripe.first(), self.places.stale.first());
+        let over = if keen || (turns && at_last) { ripe } else { stale.filter(|_| turns) };
         if let Some(endpoint) = over.filter(|over| over.0 <= self.now).map(|over| over.1) {
             (self.turned, self.vain) = (self.now, self.vain.saturating_add(1));
             return self.recall(endpoint, u32::MAX);

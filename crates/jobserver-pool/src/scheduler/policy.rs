@@ -72,8 +72,12 @@ pub const ASKED_UNSPLIT_PART: Nanos = 40;
 pub const TURN: (Nanos, Nanos) = (5 * MS, 40 * MS);
 
 /// Nanoseconds. A client that took an offer so lately is not idle, whatever lies there: it may start jobs of 1 ms on a machine
-/// whose processors are all busy. Only somebody who is known to want it gets it.
+/// whose processors are all busy. Only somebody who is known to want it gets it, but for `TURN_AT_LAST`.
 pub const BREAK: Nanos = 30 * MS;
+
+/// Nanoseconds. Where no offer has moved on for so long, one does that lies at a client which is not idle: one that has now
+/// and then a job for it must not keep it for ever from one that was never asked.
+pub const TURN_AT_LAST: Nanos = 250 * MS;
 
 /// Nanoseconds. When slots stay free this long, also resting clients get one: it costs nothing. Not at once, since
 /// between two jobs of a busy client each slot is free for a moment.
@@ -93,15 +97,15 @@ pub const AVERAGED: Nanos = 16;
 pub const CALM: (Nanos, Nanos) = (4 * MS, 16 * MS);
 
 /// Nanoseconds. When the clients of a single build do something more often than this, they are looked at only that often:
-/// a slot that one of them leaves is idle for so long at most.
+/// a slot that one of them leaves is idle for so long at most (for `OPENING` while others come).
 pub const BUSY: Nanos = MS;
 
 /// Nanoseconds. While a lease is watched, what its clients take is looked at this often, where nobody else needs to know of
 /// it: a timer's wake-up costs 10 to 40 us, so this is 0.25 % of a processor at most.
 pub const WATCHED: Nanos = 16 * MS;
 
-/// Nanoseconds. So long after a client followed a link everything is looked at at once: until it has opened both ends
-/// it is not known what it is.
+/// Nanoseconds. So long after a client followed a link everything is looked at at once, or after `OPENING`: until it has
+/// opened both ends it is not known what it is.
 pub const SETTLING: Nanos = 20 * MS;
 
 /// Nanoseconds. So long after a lease was opened its first client is expected: longer than a shell needs to start a build.

@@ -149,7 +149,8 @@ impl Station {
 
     /// An offer was laid where none lay.
     pub fn offered(&mut self, now: Nanos, typical_job: Option<Nanos>) {
-        self.laid = true;
+        // One that never waits takes what it wants when it looks.
+        self.laid = self.kind != Kind::NonWaiting;
         self.offered_at = now;
         self.ripe_at = now + self.patience(typical_job).saturating_sub(self.lain).max(PATIENCE.0);
     }
@@ -173,10 +174,10 @@ impl Station {
         self.served = now;
     }
 
-    /// It took some of what lay there: what is left is for its next jobs.
+    /// It took some of what we have laid there: what is left is for its next jobs. Not where it has returned any since: that
+    /// is more than it can use.
     pub fn goes_on(&mut self, now: Nanos, typical_job: Option<Nanos>) {
-        if self.kind != Kind::NonWaiting {
-            self.offered_at = now;
+        if self.laid {
             self.ripe_at = self.ripe_at.max(now + self.patience(typical_job));
         }
     }

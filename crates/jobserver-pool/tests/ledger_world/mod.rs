@@ -177,7 +177,7 @@ impl World {
 
     fn open_endpoint(&mut self, lease: LeaseId, a: u64) {
         let shared = Kind::Shared { in_place: a % 16 < 8 };
-        let kind = [Kind::Waiting, Kind::NonWaiting, Kind::Waiting, shared][a as usize % 4];
+        let kind = [Kind::Waiting, Kind::NonWaiting, Kind::Unsplit, shared][a as usize % 4];
         let endpoint = self.open(lease, kind);
         self.start_by_any(endpoint, a / 16);
     }
