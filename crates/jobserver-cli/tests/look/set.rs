@@ -1,6 +1,7 @@
 //! `set`: another width while a build runs, seen by how many of its jobs run.
 
 use std::fs;
+use std::io::Write;
 use std::process::{Child, Stdio};
 
 use serde_json::Value;
@@ -33,15 +34,24 @@ fn go_on(build: &Build<'_>, width: usize, jobs: usize) {
     }
 }
 
-/// Another build, which keeps its one slot. A make that begins beside it returns its tokens to the pool, which has them at
-/// once; one that is alone may be quicker to take them again.
+/// Another build, which has a token and wants more until it is told not to, and then keeps its one slot. A make that begins
+/// beside it returns its tokens to the pool, which has them at once; one that is alone may be quicker to take them again.
 struct Other(Child);
+
+const WANTS: &str =
+    "path=${MAKEFLAGS##*fifo:}; exec 3<>${path%% *}; t=$(head -c 1 <&3); read x; printf $t >&3; exec cat";
 
 impl Other {
     fn start(served: &Served<'_>) -> Other {
-        let other = served.run(&["--name", "other", "--", "cat"]).stdin(Stdio::piped()).spawn().unwrap();
-        served.until("the other build runs", |status| status["leases"][0]["state"] == "running");
+        let mut other = served.run(&["--name", "other", "--", "sh", "-c", WANTS]);
+        let other = other.stdin(Stdio::piped()).spawn().unwrap();
+        served.until("the other build has a token", |status| status["leases"][0]["held"] == 2);
         Other(other)
+    }
+
+    /// A build has begun beside it, which has all other slots but one: that one as well from now on.
+    fn let_go(&mut self) {
+        self.0.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
     }
 
     fn finish(mut self) {
@@ -54,8 +64,10 @@ impl Other {
 fn a_pool_that_becomes_narrower_takes_nothing_from_running_jobs_and_gives_no_more_and_can_become_wider_again() {
     let sandbox = Sandbox::new();
     let served = Served::new(&sandbox, &["-j7"]);
-    let other = Other::start(&served);
+    let mut other = Other::start(&served);
     let build = Build::start(&served, &sandbox, "kernel", 60);
+    build.until_running(5);
+    other.let_go();
     let running = build.until_running(6);
     served.until("all slots are in use", |status| status["held"] == 7);
     let outcome = ask(&sandbox, &served, &["set", "-j3"]);
@@ -99,8 +111,10 @@ fn a_pool_that_becomes_narrower_gives_no_more_to_a_build_that_is_alone_either() 
 fn a_build_gets_a_cap_and_a_weight_and_loses_them_again() {
     let sandbox = Sandbox::new();
     let served = Served::new(&sandbox, &["-j7"]);
-    let other = Other::start(&served);
+    let mut other = Other::start(&served);
     let build = Build::start(&served, &sandbox, "nightly", 60);
+    build.until_running(5);
+    other.let_go();
     let running = build.until_running(6);
     let nightly = |status: &Value| {
         let mut leases = status["leases"].as_array().unwrap().iter();

@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use jobserver_pool::control::{Lines, Open, Reply, Request};
-use jobserver_pool::endpoint::Kind;
+use jobserver_pool::control::{Open, Reply, Request};
 use jobserver_pool::process::OWN;
 use rustix::fs::{mkfifoat, Mode, OFlags, CWD};
 use rustix::process::Signal;
@@ -22,55 +21,11 @@ use testkit::spans::Recorder;
 use crate::sandbox::{start, text, wait, Sandbox};
 use crate::served::{send, Served};
 use crate::slots::flat;
+use crate::speaker::{Given, Speaker};
 use crate::users::WAIT;
 
 /// Nothing healthy takes that long.
 const BOUND: Duration = Duration::from_secs(60);
-
-/// Somebody who speaks for a lease as `run` does, but says what it likes.
-struct Speaker(Lines);
-
-/// What a server has given for a client.
-struct Given {
-    endpoint: u64,
-    kind: Kind,
-    descriptors: Vec<OwnedFd>,
-}
-
-impl Speaker {
-    fn new(served: &Served<'_>) -> Speaker {
-        let socket = UnixStream::connect(served.dir.join("socket")).unwrap();
-        socket.set_read_timeout(Some(BOUND)).unwrap();
-        Speaker(Lines::new(socket))
-    }
-
-    fn hear(&mut self) -> (Reply, Vec<OwnedFd>) {
-        let line = self.0.line().unwrap().expect("an answer");
-        (serde_json::from_slice(&line.text).unwrap(), line.descriptors)
-    }
-
-    /// The answer; clients come and go meanwhile.
-    fn ask(&mut self, request: &Request, descriptors: Vec<OwnedFd>) -> Reply {
-        self.0.send(request, descriptors).unwrap();
-        loop {
-            match self.hear().0 {
-                Reply::Endpoint { .. } | Reply::Closed { .. } | Reply::Granted => {}
-                answer => return answer,
-            }
-        }
-    }
-
-    /// Waits for what the server gives for a client that has both ends open.
-    fn client(&mut self) -> Given {
-        loop {
-            if let (Reply::Endpoint { endpoint, kind: Some(kind), .. }, descriptors) = self.hear() {
-                if descriptors.len() == 2 || kind == Kind::Unsplit {
-                    return Given { endpoint, kind, descriptors };
-                }
-            }
-        }
-    }
-}
 
 fn resume(path: &Path, pid: u32) -> Request {
     Request::Resume { open: Open::default(), path: text(path).to_string(), pid }
@@ -151,12 +106,18 @@ fn holder(path: &Path) -> Child {
 
 /// A lease of our own in which a client holds two tokens, under a server that was killed and started again: who speaks for
 /// it, which server it was, the client, and what was given for that.
-/// `pipes`: one for each way, which it has where there is another build, or one for both.
+/// `pipes`: one for each way, which it has where another build wants slots, or one for both.
 fn held_by_a_client(served: &mut Served<'_>, pipes: usize) -> (Speaker, u64, Child, Given) {
     let mut other = Speaker::new(served);
-    if pipes == 2 {
-        assert!(matches!(other.ask(&Request::Open(Open::default()), Vec::new()), Reply::Opened { .. }));
-    }
+    let mut wanting = (pipes == 2).then(|| {
+        let Reply::Opened { path, .. } = other.ask(&Request::Open(Open::default()), Vec::new()) else { panic!() };
+        let script = "exec 3<>$1; head -c 1 <&3 >/dev/null; echo ready; read x";
+        let mut client = Command::new("sh");
+        let client = testkit::process::start_ready(client.args(["-c", script, "sh", &path]).stdin(Stdio::piped()));
+        // The pool knows that it takes what it gets.
+        served.until("it has a token", |status| held(status) == 2);
+        client
+    });
     let mut first = Speaker::new(served);
     let Reply::Opened { path, server, .. } = first.ask(&Request::Open(Open::default()), Vec::new()) else { panic!() };
     let child = holder(Path::new(&path));
@@ -167,6 +128,10 @@ fn held_by_a_client(served: &mut Served<'_>, pipes: usize) -> (Speaker, u64, Chi
         let is_it = |lease: &Value| lease["held"] == 3 && lease["command_pid"].is_u64();
         status["leases"].as_array().unwrap().iter().any(is_it)
     });
+    if let Some(client) = &mut wanting {
+        drop(client.stdin.take());
+        client.wait().unwrap();
+    }
     kill(served);
     served.start(&["-j4"]);
     let mut speaker = Speaker::new(served);
@@ -182,7 +147,7 @@ fn a_forged_pipe_gives_no_account_and_the_real_one_does() {
 
 fn forge(pipes: usize) {
     let sandbox = Sandbox::new();
-    let mut served = Served::new(&sandbox, &["-j4"]);
+    let mut served = Served::new(&sandbox, &["-j5"]);
     let (mut speaker, server, mut child, given) = held_by_a_client(&mut served, pipes);
     let Given { endpoint, kind, descriptors } = given;
     let name = fs::read_link(format!("/proc/self/fd/{}", descriptors[0].as_raw_fd())).unwrap();
@@ -299,7 +264,7 @@ fn in_the_style_fifo_a_make_that_starts_after_the_servers_death_ends_as_it_would
 #[test]
 fn a_pipe_with_more_tokens_than_there_are_slots_is_refused_and_leaves_nothing() {
     let sandbox = Sandbox::new();
-    let mut served = Served::new(&sandbox, &["-j4"]);
+    let mut served = Served::new(&sandbox, &["-j5"]);
     let (mut speaker, server, mut child, Given { endpoint, kind, descriptors }) = held_by_a_client(&mut served, 2);
     let pid = child.id();
     for tokens in [5, 4096] {
@@ -378,7 +343,7 @@ fn a_forged_pipe_with_the_same_inode_elsewhere_gives_no_account() {
     let sandbox = Sandbox::new();
     let pool = Disk::new(sandbox.path("pool"));
     let other = Disk::new(sandbox.path("other"));
-    let mut served = Served::at(&sandbox, pool.0.join("pool"), sandbox.command("env"), &["-j4"]);
+    let mut served = Served::at(&sandbox, pool.0.join("pool"), sandbox.command("env"), &["-j5"]);
     let (mut speaker, server, mut child, Given { endpoint, kind, descriptors }) = held_by_a_client(&mut served, 2);
     let pid = child.id();
     let inode = rustix::fs::fstat(&descriptors[0]).unwrap().st_ino;
