@@ -135,12 +135,17 @@ impl Engine {
         }
     }
 
-    /// Endpoints of leases that are closed, and of which no process can be watched. What stays is looked at ever more
-    /// rarely: it costs a look at all descriptors of all processes.
+    /// Endpoints of leases that are closed, and of which no process can be watched, or whose process may have closed them: of
+    /// one FIFO for both ways that can't be told from events, since two opens in a row are told as one. What stays is looked
+    /// at ever more rarely: it costs a look at all descriptors of all processes.
     pub(super) fn sweep(&mut self) {
         let open = |place| self.places.get(&place).is_some_and(|lease| !self.is_closed(*lease));
-        let orphans = self.clients.values().filter(|client| client.process.is_none() && !open(client.place));
-        let numbers: Vec<_> = orphans.map(|client| client.number).collect();
+        let holds = |id| self.ledger().endpoint(id).is_some_and(|account| account.held() > 0);
+        let orphans = self.clients.iter().filter(|(id, client)| {
+            let may_be_done = client.process.is_none() || (!self.split.contains(*id) && !holds(**id));
+            may_be_done && !open(client.place)
+        });
+        let numbers: Vec<_> = orphans.map(|(_, client)| client.number).collect();
         let abandoned = self.endpoints.abandoned(&numbers).unwrap_or_default();
         self.sweep_after = (self.sweep_after * 2).min(SWEEP.1);
         self.sweep = (abandoned.len() < numbers.len()).then(|| Instant::now() + self.sweep_after);

@@ -50,7 +50,7 @@ mod tests {
     /// A pool of two slots, a lease, and a client that waits for a line, closes what it has open, and waits once more.
     fn world(engine: &mut Engine, before: &str) -> (LeaseId, Child) {
         let (lease, path) = lease(engine, "build");
-        let script = format!("exec 3<$1 4>$1; >$2; {before}; read go; exec 3<&- 4>&-; read go");
+        let script = format!("exec 3<$1 4>$1; {before}; >$2; read go; exec 3<&- 4>&- 5<&- 6<&-; read go");
         let is_open = path.with_file_name("../open");
         let mut client = Command::new("sh");
         client.args(["-c", &script, "sh"]).arg(path).arg(&is_open).stdin(Stdio::piped());
@@ -86,6 +86,21 @@ mod tests {
             engine.turn().unwrap();
             assert_eq!((engine.ledger().free(), engine.ledger().recovered(), engine.ledger().strays()), (2, 0, 0));
         }
+    }
+
+    /// As `exec` does. Opens that follow each other are told as one, so from the events nobody can tell.
+    #[test]
+    fn a_closed_lease_is_forgotten_however_often_its_client_had_opened_the_fifo() {
+        let (_parent, mut engine) = pool(2);
+        let (lease, mut child) = world(&mut engine, "exec 5</proc/self/fd/3 6</proc/self/fd/3");
+        child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+        engine.close_lease(lease);
+        until("the lease is gone", &mut engine, |engine| engine.ledger().leases().count() == 0);
+        assert!(child.try_wait().unwrap().is_none(), "it runs all the time");
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        engine.turn().unwrap();
+        assert_eq!((engine.ledger().free(), engine.ledger().recovered(), engine.ledger().strays()), (2, 0, 0));
     }
 
     #[test]
