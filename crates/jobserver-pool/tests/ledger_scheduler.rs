@@ -194,28 +194,6 @@ fn what_a_client_is_about_to_take_stays_there_when_another_one_comes() {
     assert_eq!(world.lies_at(make), 2);
 }
 
-/// One that has one job, then none for a while: so many milliseconds each.
-fn works(world: &mut World, client: EndpointId, job: u64, pause: u64) {
-    world.take(client, 1);
-    world.pass(job * MS);
-    world.give_back(client);
-    world.pass(pause * MS);
-}
-
-#[test]
-fn what_a_client_does_not_use_goes_to_whoever_wants_it_however_often_it_takes_some_of_it() {
-    let mut world = World::new(10);
-    let (rich, poor) = (world.open_of(1), world.open_of(1));
-    let single = world.open(rich, Kind::Unsplit);
-    world.rest_until(|world| world.lies_at(single) > 0);
-    let always = world.open_waiting(poor);
-    for _ in 0..100 {
-        works(&mut world, single, 9, 1);
-        world.take_all(always);
-    }
-    assert!(world.held_by(poor) > 7, "{} of 10", world.held_by(poor));
-}
-
 #[test]
 fn who_was_never_asked_is_though_another_one_has_a_job_now_and_then() {
     let mut world = World::new(3);
@@ -226,7 +204,10 @@ fn who_was_never_asked_is_though_another_one_has_a_job_now_and_then() {
     world.give_back(rarely);
     let other = world.open_non_waiting(second);
     let was_asked = (0..100).any(|_| {
-        works(&mut world, rarely, 1, 19);
+        world.take(rarely, 1);
+        world.pass(MS);
+        world.give_back(rarely);
+        world.pass(19 * MS);
         world.lies_at(other) > 0
     });
     assert!(was_asked);

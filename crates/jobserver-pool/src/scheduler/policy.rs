@@ -40,8 +40,8 @@ pub const PATIENCE_UNSPLIT: (Nanos, Nanos) = (5 * MS, 2 * S);
 /// Nanoseconds. A client that left its offer lying rests this long at first...
 pub const REST_FIRST: Nanos = 4 * MS;
 
-/// Doublings. ...four times as long each next time: ten clients that have just become idle were asked 70 times before all
-/// rested for long, which cost the build beside them 2 % of its slots in the first second; now 40 times.
+/// Doublings. ...four times as long each next time: with twice as long, each of ten clients that have just become idle is asked
+/// seven times before it rests for long, all of which a build beside them pays for in its first second; now four times.
 pub const REST_DOUBLINGS: u32 = 2;
 
 /// Nanoseconds. ...up to this: what it may lose when it gets work again while all others are busy. Ten idle clients,

@@ -248,6 +248,20 @@ mod tests {
     }
 
     #[test]
+    fn what_was_laid_is_left_to_whoever_takes_of_it_until_it_returns_some() {
+        let mut station = Station::new(Kind::Unsplit, 0);
+        station.offered(0, None);
+        station.took(MS, 0);
+        station.goes_on(MS, None);
+        let renewed = station.ripe_at;
+        assert!(renewed > PATIENCE_FIRST, "{renewed}");
+        // As the scheduler does where what came back lies in place.
+        (station.laid, station.ripe_at) = (false, 2 * MS);
+        station.goes_on(MS, None);
+        assert_eq!(station.ripe_at, 2 * MS);
+    }
+
+    #[test]
     fn offers_taken_away_early_again_and_again_count_like_one_left_lying() {
         let mut station = Station::new(Kind::Waiting, 0);
         station.offered(0, None);
