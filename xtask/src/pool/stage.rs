@@ -1,6 +1,7 @@
 //! Where it all happens: the release build of the command, a folder for the builds, and pools served from it.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -24,6 +25,9 @@ pub(crate) struct Stage {
     pub(crate) ninja: PathBuf,
     /// Short, since a socket's path is, and outside of the repository.
     dir: PathBuf,
+    /// For the pools: in memory, as `/run` and a user's runtime directory are. On a disk (ext4) a FIFO takes up to 2 ms to
+    /// be made, and as long to be let go.
+    pools: PathBuf,
     /// Part of the names of the rows that are wanted.
     rows: String,
 }
@@ -33,10 +37,14 @@ impl Stage {
         context.cargo(10, &["build", "--release", "--quiet", "-p", "jobserver-cli"]).run()?;
         let scratch = context.scratch("pool")?;
         let target = scratch.ancestors().nth(2).context("the scratch folder is in the target directory")?;
-        let dir = std::env::temp_dir().join(format!("jobserver-measured-{}", std::process::id()));
+        let name = format!("jobserver-measured-{}", std::process::id());
+        let dir = std::env::temp_dir().join(&name);
         fs::create_dir(&dir).with_context(|| dir.display().to_string())?;
+        let in_memory = Path::new("/dev/shm").join(name);
+        let pools = if fs::create_dir(&in_memory).is_ok() { in_memory } else { dir.join("pools") };
         let program = target.join("release/jobserver");
-        let stage = Stage { program, make: client(&MAKE_4_4)?, ninja: client(&NINJA)?, dir, rows: String::new() };
+        let stage =
+            Stage { program, make: client(&MAKE_4_4)?, ninja: client(&NINJA)?, dir, pools, rows: String::new() };
         ensure!(stage.program.is_file(), "{} was not built", stage.program.display());
         Ok(stage)
     }
@@ -58,12 +66,7 @@ impl Stage {
 
     /// An empty folder.
     pub(crate) fn folder(&self, name: &str) -> Result<PathBuf> {
-        let dir = self.path(name);
-        if dir.exists() {
-            fs::remove_dir_all(&dir).with_context(|| dir.display().to_string())?;
-        }
-        fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
-        Ok(dir)
+        empty(self.path(name))
     }
 
     /// `jobserver ARGS...`.
@@ -76,10 +79,22 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.dir) {
-            eprintln!("{} is left behind: {error}", self.dir.display());
+        for dir in [&self.pools, &self.dir] {
+            if let Err(error) = fs::remove_dir_all(dir) {
+                if error.kind() != ErrorKind::NotFound {
+                    eprintln!("{} is left behind: {error}", dir.display());
+                }
+            }
         }
     }
+}
+
+fn empty(dir: PathBuf) -> Result<PathBuf> {
+    if dir.exists() {
+        fs::remove_dir_all(&dir).with_context(|| dir.display().to_string())?;
+    }
+    fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
+    Ok(dir)
 }
 
 fn client(program: &Program) -> Result<PathBuf> {
@@ -107,7 +122,7 @@ pub(crate) struct Served<'a> {
 
 impl<'a> Served<'a> {
     pub(crate) fn start(stage: &'a Stage, slots: usize) -> Result<Served<'a>> {
-        let dir = stage.folder("served")?;
+        let dir = empty(stage.pools.join("served"))?;
         let slots = format!("-j{slots}");
         let server = Kept::start(stage.jobserver(&["serve", &slots, "--style", "tracked", "--dir"]).arg(&dir))?;
         let mut served = Served { stage, dir, server };

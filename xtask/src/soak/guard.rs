@@ -41,6 +41,10 @@ impl Guard {
         Ok(guard)
     }
 
+    pub(super) fn pid(&self) -> u32 {
+        self.shell.id()
+    }
+
     /// Sends a signal to a process, or with a negative number to a group; false: there is none such.
     pub(super) fn send(&mut self, signal: &str, target: i64) -> Result<bool> {
         self.ask(&format!("send {signal} {target}"))

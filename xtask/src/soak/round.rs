@@ -16,6 +16,8 @@ use super::{Soak, SLOTS};
 
 /// So long may a build live after the last signal: it has a few seconds of work.
 const BOUND: Duration = Duration::from_secs(60);
+/// Who uses a processor for so long does nothing else.
+const LOOP: Duration = Duration::from_secs(2);
 /// Between two looks.
 const GLANCE: Duration = Duration::from_millis(10);
 /// Between two questions whether tokens are back.
@@ -89,11 +91,31 @@ impl Round<'_, '_> {
             if !self.stopped.is_empty() {
                 last = Instant::now();
             }
-            ensure!(last.elapsed() < BOUND, "a build lives {BOUND:?} after the last signal");
+            if last.elapsed() > BOUND {
+                ensure!(self.end_stuck_makes()?, "a build lives {BOUND:?} after the last signal");
+                last = Instant::now();
+            }
             thread::sleep(GLANCE);
             self.glance()?;
         }
         self.rest()
+    }
+
+    /// Ends each make that its own handler of signals has stopped.
+    fn end_stuck_makes(&mut self) -> Result<bool> {
+        let before = self.look.clone();
+        thread::sleep(LOOP);
+        self.glance()?;
+        let stuck: Vec<Process> = self.look.iter().filter(|make| make.is_stuck_make(&before)).cloned().collect();
+        for make in &stuck {
+            println!(
+                "stopped by its own handler of signals, and killed:\n{}",
+                tree::describe(std::slice::from_ref(make))
+            );
+            self.soak.guard.send("KILL", i64::from(make.pid))?;
+        }
+        self.soak.tally.stuck += stuck.len();
+        Ok(!stuck.is_empty())
     }
 
     /// Starts builds where there is room.
@@ -253,11 +275,8 @@ impl Round<'_, '_> {
         if holders.is_empty() {
             return Ok(());
         }
-        let (mut ended, mut was_slow) = (None, false);
+        let (mut dying_for, mut was_slow) = (Duration::ZERO, false);
         loop {
-            if holders.iter().all(|holder| tree::has_ended(holder.pid)) {
-                ended.get_or_insert_with(|| start.elapsed());
-            }
             let status = self.soak.watch.status()?;
             let time = start.elapsed();
             let is_there =
@@ -265,8 +284,7 @@ impl Round<'_, '_> {
             if !status.clients().any(is_there) {
                 // Else it had returned them in the meantime.
                 if status.number("recovered") > recovered {
-                    let recovery = Recovery { all: time, dying: ended.unwrap_or(time) };
-                    self.soak.tally.recovery(name, recovery);
+                    self.soak.tally.recovery(name, Recovery { all: time, dying: dying_for });
                 }
                 return Ok(());
             }
@@ -282,6 +300,10 @@ impl Round<'_, '_> {
             }
             // At our priority we would keep the processor from those who are dying.
             thread::sleep(BETWEEN);
+            let look = start.elapsed();
+            if !holders.iter().all(|holder| tree::has_ended(holder.pid)) {
+                dying_for = look;
+            }
         }
     }
 

@@ -15,6 +15,8 @@ pub(super) struct Process {
     pub(super) session: u32,
     /// As the kernel calls it, or [`WAITS`].
     pub(super) state: char,
+    /// The processor time it has used, in hundredths of a second.
+    pub(super) ticks: u64,
     pub(super) name: String,
 }
 
@@ -53,6 +55,20 @@ impl Process {
             mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).is_none_or(|mask| mask >> (number - 1) & 1 == 1)
         };
         self.state != 'T' && !["SigBlk:", "SigIgn:", "SigCgt:"].into_iter().any(is_in)
+    }
+
+    /// Whether it is a make that its own handler of signals has stopped: that allocates memory, so that two signals in a row,
+    /// or one at the wrong moment, leave it waiting for a lock that it has itself, or going round for ever (4.4.1, once in
+    /// some thousand signals, also without any pool). Who waits for a token has the pool's FIFO open and waits in a read or
+    /// a poll. `before`: a look two seconds ago.
+    pub(super) fn is_stuck_make(&self, before: &[Process]) -> bool {
+        let was = before.iter().find(|was| (was.pid, was.start) == (self.pid, self.start));
+        let goes_round = was.is_some_and(|was| self.ticks > was.ticks + 100);
+        let waits_for_a_lock = || {
+            let place = fs::read_to_string(format!("/proc/{}/wchan", self.pid));
+            place.is_ok_and(|place| place.contains("futex"))
+        };
+        self.name == "make" && (goes_round && !has_joined(self.pid) || waits_for_a_lock())
     }
 
     /// So much of the address space it uses, in bytes.
@@ -108,6 +124,7 @@ fn parse(pid: u32, stat: &str) -> Option<Process> {
         parent: fields.get(1)?.parse().ok()?,
         session: fields.get(3)?.parse().ok()?,
         start: fields.get(19)?.parse().ok()?,
+        ticks: fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?,
     })
 }
 
@@ -170,13 +187,14 @@ mod tests {
     use super::*;
 
     fn process(pid: u32, parent: u32, name: &str) -> Process {
-        Process { pid, start: u64::from(pid), parent, session: 2, state: 'S', name: name.to_string() }
+        Process { pid, start: u64::from(pid), parent, session: 2, state: 'S', ticks: 0, name: name.to_string() }
     }
 
     #[test]
     fn a_process_is_read_whatever_its_name() {
         let text = "7 (a) b (c) S 5 6 4 0 -1 1 2 3 4 5 6 7 8 9 20 0 1 0 8911 9 9";
-        let expected = Process { pid: 7, start: 8911, parent: 5, session: 4, state: 'S', name: "a) b (c".to_string() };
+        let expected =
+            Process { pid: 7, start: 8911, parent: 5, session: 4, state: 'S', ticks: 13, name: "a) b (c".to_string() };
         assert_eq!(parse(7, text), Some(expected));
         assert_eq!(parse(7, "7 (gone"), None);
     }

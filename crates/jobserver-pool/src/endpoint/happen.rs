@@ -7,8 +7,7 @@ use super::fifo::Fifo;
 use super::member::{Endpoint, Moved};
 use super::roles::{End, Roles};
 use super::watch::Happening;
-use super::{EndpointId, Endpoints, Event, Kind, FUSE, NEWS, TAKES};
-use crate::process::{self, Process};
+use super::{heirs, EndpointId, Endpoints, Event, Kind, FUSE, NEWS, TAKES};
 
 /// So often clients may keep stirring before the others get their turn.
 const ROUNDS: usize = 16;
@@ -19,12 +18,13 @@ impl Endpoints {
     pub(super) fn turn(&mut self) -> io::Result<()> {
         let ready = self.ready()?;
         let ready = self.take_caught(ready)?;
+        let heirs = self.look_for_heirs(heirs::A_TURN);
         self.catch_up()?;
         if ready.contains(&FUSE) {
             self.answer_all()?;
         }
         let ended = ready.into_iter().filter(|id| ![FUSE, NEWS, TAKES].contains(id)).map(EndpointId).collect();
-        self.ended(ended)
+        self.ended(ended).and(heirs)
     }
 
     /// Tells all that happened in the FIFOs up to now.
@@ -168,7 +168,7 @@ impl Endpoints {
             }
         }
         let settled = self.settle();
-        let (mut left, mut gone) = (Vec::new(), Vec::new());
+        let (mut left, mut gone, mut emptied) = (Vec::new(), Vec::new(), Ok(0));
         while let Some(id) = ids.pop() {
             let Some(mut endpoint) = self.forget(id) else { continue };
             if endpoint.kind.is_some() {
@@ -176,60 +176,15 @@ impl Endpoints {
             }
             ids.append(&mut endpoint.parts);
             if !is_over.get(&id).copied().unwrap_or_default() {
+                // What lies there is free as well, and nobody else's.
+                emptied = emptied.and(endpoint.inn.as_mut().map_or(Ok(0), Fifo::empty));
                 left.push(endpoint);
             }
         }
-        // The heirs are told first: with the last of its clients a closed lease would be gone.
-        let inherited = self.inherit(left);
+        // What they held is free at once, whoever has inherited what they had open.
         self.events.extend(gone);
-        settled.and(inherited)
-    }
-
-    /// Somebody may have inherited the FIFOs of endpoints whose owners have ended. What the owners held is free, and so
-    /// is what lay there; but the heirs must neither read the end nor die of a broken pipe.
-    fn inherit(&mut self, mut endpoints: Vec<Endpoint>) -> io::Result<()> {
-        while !endpoints.is_empty() {
-            let (places, files): (Vec<_>, Vec<_>) = endpoints
-                .iter()
-                .enumerate()
-                .flat_map(|(place, endpoint)| endpoint.fifos().map(move |fifo| (place, fifo)))
-                .map(|(place, fifo)| (place, (fifo.name(), fifo.inode())))
-                .unzip();
-            let holders = process::holders(&files);
-            let mut heirs = vec![None; endpoints.len()];
-            for (place, holder) in places.into_iter().zip(holders.iter().flatten()) {
-                heirs[place] = heirs[place].or(*holder);
-            }
-            let mut again = Vec::new();
-            for (mut endpoint, heir) in endpoints.into_iter().zip(heirs) {
-                endpoint.owner = None;
-                endpoint.process = None;
-                match heir.map(Process::of) {
-                    // Nothing is known: it stays for whoever has it, until its lease ends.
-                    None if holders.is_err() => {}
-                    None => continue,
-                    Some(Ok(process)) => {
-                        endpoint.owner = Some(process.id());
-                        endpoint.process = Some(process);
-                        endpoint.inherited = true;
-                    }
-                    // It has ended since; then the next one is looked for.
-                    Some(Err(_)) if heir.is_some_and(process_is_missing) => {
-                        again.push(endpoint);
-                        continue;
-                    }
-                    Some(Err(_)) => continue,
-                }
-                if let Some(inn) = &mut endpoint.inn {
-                    inn.empty()?;
-                }
-                let kind = endpoint.kind.take().unwrap_or(Kind::Waiting);
-                let id = self.insert(endpoint)?;
-                self.announce(id, kind);
-            }
-            endpoints = again;
-        }
-        Ok(())
+        self.heirs.of(left);
+        settled.and(emptied.map(drop))
     }
 
     /// One end of an endpoint was opened.
@@ -303,8 +258,4 @@ impl Endpoints {
         self.stirred.insert(part);
         Ok(())
     }
-}
-
-fn process_is_missing(pid: u32) -> bool {
-    crate::process::group_of(pid).is_err()
 }

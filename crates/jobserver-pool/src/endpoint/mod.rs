@@ -20,6 +20,7 @@ mod directory;
 mod event;
 mod fifo;
 mod happen;
+mod heirs;
 mod lead;
 mod member;
 mod roles;
@@ -35,10 +36,12 @@ use std::path::{Path, PathBuf};
 use rustix::event::epoll;
 
 use crate::fuse::{Fuse, Reach, ReadLink};
-use crate::process::{self, Process};
+use crate::process::Process;
 use directory::Directory;
 pub use event::{EndpointId, Event, Hearing, Kind, LeaseId, Split, Stir, Style};
 use fifo::{Fifo, Use};
+use heirs::Heirs;
+pub use heirs::{Abandoned, A_TURN as A_LOOK};
 use member::Endpoint;
 pub use starts::StartId;
 use watch::Watch;
@@ -57,6 +60,7 @@ pub struct Endpoints {
     // In this order they are dropped: no new client, no FIFO, no directory.
     fuse: Option<Fuse>,
     endpoints: HashMap<EndpointId, Endpoint>,
+    heirs: Heirs,
     directory: Directory,
     leases: HashMap<LeaseId, Lease>,
     /// Whose FIFO has that number.
@@ -126,6 +130,7 @@ impl Endpoints {
             processes: HashMap::new(),
             stirred: BTreeSet::new(),
             doubtful: BTreeSet::new(),
+            heirs: Heirs::default(),
             events: VecDeque::new(),
             watch,
             epoll,
@@ -276,20 +281,6 @@ impl Endpoints {
     /// open reads their end from then on.
     pub fn shut(&mut self, endpoint: EndpointId) {
         self.forget(endpoint);
-    }
-
-    /// Which of these endpoints no process has open that we may look at. It looks through all of `/proc`: for endpoints
-    /// whose end no event tells, now and then.
-    ///
-    /// # Errors
-    /// No descriptor is left to look with.
-    pub fn abandoned(&self, endpoints: &[EndpointId]) -> io::Result<Vec<EndpointId>> {
-        let fifos = |id| self.endpoints.get(id).into_iter().flat_map(Endpoint::fifos).map(move |fifo| (*id, fifo));
-        let (owners, files): (Vec<_>, Vec<_>) =
-            endpoints.iter().flat_map(fifos).map(|(id, fifo)| (id, (fifo.name(), fifo.inode()))).unzip();
-        let holders = process::holders(&files)?;
-        let held: BTreeSet<_> = owners.iter().zip(holders).filter_map(|(&id, holder)| holder.map(|_| id)).collect();
-        Ok(endpoints.iter().copied().filter(|id| !held.contains(id)).collect())
     }
 
     /// Descriptors of an endpoint's FIFOs, the one for offers first: whoever holds them keeps clients from reading the

@@ -1,12 +1,11 @@
 //! What happened at the endpoints, told to the scheduler and to those who speak for the leases.
 
 use std::io;
-use std::time::Instant;
 
 use super::client::{self, Client};
-use super::{Engine, Notice, SWEEP};
+use super::{Engine, Notice};
 use crate::endpoint::{self, Event};
-use crate::ledger::{EndpointId, LeaseId};
+use crate::ledger::EndpointId;
 use crate::process::{self, ProcessId};
 
 impl Engine {
@@ -131,32 +130,7 @@ impl Engine {
             if self.splits {
                 self.notices.push_back(Notice::Closed { lease, endpoint: number.0 });
             }
-            self.forget_lease(lease);
         }
-    }
-
-    /// Endpoints of leases that are closed, and of which no process can be watched, or whose process may have closed them: of
-    /// one FIFO for both ways that can't be told from events, since two opens in a row are told as one. What stays is looked
-    /// at ever more rarely: it costs a look at all descriptors of all processes.
-    pub(super) fn sweep(&mut self) {
-        let open = |place| self.places.get(&place).is_some_and(|lease| !self.is_closed(*lease));
-        let holds = |id| self.ledger().endpoint(id).is_some_and(|account| account.held() > 0);
-        let orphans = self.clients.iter().filter(|(id, client)| {
-            let may_be_done = client.process.is_none() || (!self.split.contains(*id) && !holds(**id));
-            may_be_done && !open(client.place)
-        });
-        let numbers: Vec<_> = orphans.map(|(_, client)| client.number).collect();
-        let abandoned = self.endpoints.abandoned(&numbers).unwrap_or_default();
-        self.sweep_after = (self.sweep_after * 2).min(SWEEP.1);
-        self.sweep = (abandoned.len() < numbers.len()).then(|| Instant::now() + self.sweep_after);
-        for number in abandoned {
-            self.endpoints.shut(number);
-            self.gone(number);
-        }
-    }
-
-    pub(super) fn is_closed(&self, lease: LeaseId) -> bool {
-        self.leases.get(&lease).is_none_or(|lease| self.endpoints.path(lease.place).is_none())
     }
 }
 
@@ -222,7 +196,34 @@ mod tests {
         until("somebody inherits from the client", &mut engine, |engine| engine.clients.values().any(is_heir));
         gate.write_all(b"go\n").unwrap();
         until("the heir writes, and lives on", &mut engine, |_| wrote.exists());
-        until("the heir ends", &mut engine, |engine| engine.clients.is_empty());
-        assert!(engine.ledger().lease(lease).is_none());
+        until("the heir ends", &mut engine, |engine| engine.ledger().lease(lease).is_none());
+        assert!(engine.clients.is_empty());
+    }
+
+    #[test]
+    fn what_a_dead_client_held_is_free_before_its_heirs_are_found_and_these_outlive_its_lease() {
+        let (_parent, mut engine) = pool(4);
+        // Beside another one that may want something: its clients have two FIFOs.
+        lease(&mut engine, "other");
+        let (lease, path) = lease(&mut engine, "build");
+        let script = "exec 3<$1 4>$1 5<&0; head -c 1 <&3 >/dev/null; (read go <&5) & exec sleep 600";
+        let mut command = Command::new("sh");
+        let mut client = command.args(["-c", script, "sh"]).arg(path).stdin(Stdio::piped()).spawn().unwrap();
+        let comm = format!("/proc/{}/comm", client.id());
+        let took = |engine: &Engine| {
+            engine.ledger().held() == 3 && std::fs::read_to_string(&comm).is_ok_and(|name| name == "sleep\n")
+        };
+        until("the client takes one", &mut engine, took);
+        client.kill().unwrap();
+        let gate = client.stdin.take();
+        until("it is free again", &mut engine, |engine| engine.ledger().held() == 2);
+        assert!(engine.endpoints.seeks_heirs());
+        engine.close_lease(lease);
+        let is_heir = |known: &Client| known.process.is_some_and(|process| process.pid != client.id());
+        until("the heir is found", &mut engine, |engine| engine.clients.values().any(is_heir));
+        drop(gate);
+        until("nothing is left", &mut engine, |engine| engine.ledger().lease(lease).is_none());
+        assert!(engine.clients.is_empty());
+        client.wait().unwrap();
     }
 }

@@ -7,6 +7,7 @@
 mod act;
 mod adopt;
 mod client;
+mod closing;
 mod happen;
 mod journal;
 mod loans;
@@ -33,6 +34,7 @@ use crate::endpoint::{self, Endpoints, Event, Style};
 use crate::ledger::{EndpointId, LeaseId, Ledger, Stage, Terms};
 use crate::scheduler::{policy, Nanos, Scheduler};
 use client::Client;
+use closing::Closing;
 use journal::{Found, Journal};
 use rest::Rest;
 use starts::Starts;
@@ -103,9 +105,7 @@ pub struct Engine {
     watched: HashMap<LeaseId, Watched>,
     /// Clients that took an offer while it was withdrawn.
     quicker: Vec<EndpointId>,
-    /// When endpoints that outlive their lease are looked at next: no event tells when nobody has them open any more.
-    sweep: Option<Instant>,
-    sweep_after: Duration,
+    closing: Closing,
     journal: Journal,
     /// What an earlier server knew of clients that have not come back to us yet.
     found: Found,
@@ -141,9 +141,6 @@ pub struct Owner {
 /// So many events, and so many actions, before others get their turn.
 const A_TURN: usize = 1024;
 
-/// How soon again, and how rarely, endpoints are looked at that nobody may have open any more.
-const SWEEP: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(16));
-
 impl Engine {
     /// Takes the directory and serves `capacity` slots from it.
     ///
@@ -175,8 +172,7 @@ impl Engine {
             notices: VecDeque::new(),
             watched: HashMap::new(),
             quicker: Vec::new(),
-            sweep: None,
-            sweep_after: SWEEP.0,
+            closing: Closing::default(),
             journal,
             found,
             touched: Vec::new(),
@@ -233,13 +229,12 @@ impl Engine {
 
     /// When `turn` has something to do although nothing happened; `None`: never.
     pub fn timeout(&self) -> Option<Duration> {
-        if self.more || self.endpoints.has_more() {
+        if self.more || self.endpoints.has_more() || self.endpoints.seeks_heirs() {
             return Some(Duration::ZERO);
         }
         let due = self.scheduler.next_due().into_iter().chain(self.rest.look).chain(self.rest.watch).min();
         let due = due.map(|due| Duration::from_nanos(due.saturating_sub(self.now())));
-        let sweep = self.sweep.map(|sweep| sweep.saturating_duration_since(Instant::now()));
-        due.into_iter().chain(sweep).min()
+        due.into_iter().chain(self.closing.timeout()).min()
     }
 
     /// Opens a lease; `name` is the last part of its path. Its command may start when [`Notice::Granted`] says so, which
@@ -303,21 +298,6 @@ impl Engine {
         self.start_all_of(lease);
     }
 
-    /// The lease's command is gone and nobody speaks for it any more. What is held stays counted until it is returned
-    /// or its holders end.
-    pub fn close_lease(&mut self, lease: LeaseId) {
-        if let Some(&Lease { place, .. }) = self.leases.get(&lease) {
-            self.endpoints.close_lease(place);
-            self.touched.extend(self.clients.iter().filter(|(_, known)| known.place == place).map(|(id, _)| *id));
-            self.note_lease(lease, false);
-            self.scheduler.close_lease(self.now(), lease);
-            self.start_all_of(lease);
-            self.sweep_after = SWEEP.0;
-            self.sweep = Some(Instant::now());
-            self.forget_lease(lease);
-        }
-    }
-
     /// Does all there is to do, and never blocks.
     ///
     /// # Errors
@@ -330,17 +310,16 @@ impl Engine {
             // Its own events, if there were any, have been told; if not, it has put back what it took.
             let _ = self.scheduler.stirred(self.now(), client, 0, 0, &[]);
         }
-        if self.sweep.is_some_and(|sweep| sweep <= Instant::now()) {
-            self.sweep();
-        }
+        let swept = self.sweep();
         let acted = self.act();
         let asked = self.ask_first();
         self.part_with_idle();
+        self.forget_leases();
         let forgot = if acted { self.endpoints.forget_own_moves() } else { Ok(()) };
         self.note_moves();
         self.write_journal();
         debug_assert!(self.ledger().balanced());
-        result.and(asked).and(forgot).and(self.listen())
+        result.and(swept).and(asked).and(forgot).and(self.listen())
     }
 
     /// All that has happened.
@@ -372,16 +351,6 @@ impl Engine {
         self.rest.fresh.insert(lease, self.now() + policy::FRESH);
         self.note_lease(lease, true);
         self.notices.push_back(Notice::Granted(lease));
-    }
-
-    /// A lease is forgotten when nothing is counted for it any more.
-    fn forget_lease(&mut self, lease: LeaseId) {
-        if self.ledger().lease(lease).is_none() {
-            if let Some(Lease { place, .. }) = self.leases.remove(&lease) {
-                self.places.remove(&place);
-                self.rest.fresh.remove(&lease);
-            }
-        }
     }
 
     fn number(&self, client: EndpointId) -> Option<endpoint::EndpointId> {

@@ -6,6 +6,8 @@
 //! What others have open is read from `/proc`, from link texts and `fdinfo` alone: a `stat` of another process's
 //! descriptor may ask a filesystem that never answers (our own mount among them).
 
+mod search;
+
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read as _};
@@ -15,6 +17,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags, RawDir};
 use rustix::process::{Pid, PidfdFlags};
+pub use search::Search;
 
 /// The flags that mark a descriptor as the pool's own, also where a child or a runner has a copy of it: no client opens
 /// a FIFO like that. (`O_NOATIME` changes nothing here.)
@@ -173,18 +176,18 @@ pub fn descriptors(pid: u32, name: &str, inode: u64) -> io::Result<Vec<Opened>> 
 }
 
 /// Files by their names: the place of each, and its inode.
-type Named<'a> = HashMap<&'a str, Vec<(usize, u64)>>;
+type Named = HashMap<String, Vec<(usize, u64)>>;
 
-fn named<'a>(files: &[(&'a str, u64)]) -> Named<'a> {
+fn named(files: &[(&str, u64)]) -> Named {
     let mut named = Named::new();
     for (place, &(name, inode)) in files.iter().enumerate() {
-        named.entry(name).or_default().push((place, inode));
+        named.entry(name.to_owned()).or_default().push((place, inode));
     }
     named
 }
 
 /// Which of these files process `pid` has open, by their places, and how.
-fn open_files(pid: u32, files: &Named<'_>) -> io::Result<Vec<(usize, Opened)>> {
+fn open_files(pid: u32, files: &Named) -> io::Result<Vec<(usize, Opened)>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let folder = rustix::fs::open(format!("/proc/{pid}/fd"), flags, Mode::empty())?;
     let (mut found, mut target, mut entries) = (Vec::new(), Vec::new(), [MaybeUninit::uninit(); 4096]);
@@ -209,33 +212,6 @@ fn open_files(pid: u32, files: &Named<'_>) -> io::Result<Vec<(usize, Opened)>> {
             Err(_) => continue,
         };
         found.extend(same.iter().filter_map(|&(place, inode)| Some((place, opened(&text, inode)?))));
-    }
-    Ok(found)
-}
-
-/// For each of these files, by name and inode, a process that has it open, if there is one among those we may look at. It looks at all descriptors of all processes, once for all files.
-///
-/// # Errors
-/// No descriptor is left to look with: then nothing is known.
-pub fn holders(files: &[(&str, u64)]) -> io::Result<Vec<Option<u32>>> {
-    let mut found = vec![None; files.len()];
-    // A build that left nothing behind: as long as there are other processes, this would take longer than all its rest.
-    if files.is_empty() {
-        return Ok(found);
-    }
-    let (files, own) = (named(files), std::process::id());
-    for entry in fs::read_dir("/proc")? {
-        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        // We are no client of our own, and have more of them open than anybody.
-        if pid == own {
-            continue;
-        }
-        match open_files(pid, &files) {
-            Ok(open) => open.into_iter().for_each(|(file, _)| found[file] = found[file].or(Some(pid))),
-            Err(error) if is_exhausted(&error) => return Err(error),
-            // It has ended, or is not ours to look at.
-            Err(_) => {}
-        }
     }
     Ok(found)
 }
@@ -371,10 +347,16 @@ mod tests {
         let mut other = std::process::Command::new("cat");
         let mut other =
             other.stdin(both_ends.try_clone().unwrap()).stdout(std::process::Stdio::null()).spawn().unwrap();
-        assert_eq!(holders(&[("16", inode), ("17", inode)]).unwrap(), [None, Some(other.id())]);
+        let holders = |files: &[(&str, u64)]| {
+            let mut search = Search::new(files);
+            // One process after the other.
+            while !search.go_on(1).unwrap() {}
+            search.found().to_vec()
+        };
+        assert_eq!(holders(&[("16", inode), ("17", inode)]), [None, Some(other.id())]);
         other.kill().unwrap();
         other.wait().unwrap();
-        assert_eq!(holders(&[("17", inode)]).unwrap(), [None]);
+        assert_eq!(holders(&[("17", inode)]), [None]);
         let _read = rustix::fs::open(&path, OFlags::RDONLY | OFlags::NONBLOCK, rustix::fs::Mode::empty()).unwrap();
         fs::remove_file(&path).unwrap();
         let read = Opened { reads: true, writes: false, nonblocking: true };
