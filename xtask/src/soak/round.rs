@@ -107,11 +107,8 @@ impl Round<'_, '_> {
         thread::sleep(LOOP);
         self.glance()?;
         let stuck: Vec<Process> = self.look.iter().filter(|make| make.is_stuck_make(&before)).cloned().collect();
+        println!("stopped by their own handlers of signals, and killed:\n{}", tree::describe(&stuck));
         for make in &stuck {
-            println!(
-                "stopped by its own handler of signals, and killed:\n{}",
-                tree::describe(std::slice::from_ref(make))
-            );
             self.soak.guard.send("KILL", i64::from(make.pid))?;
         }
         self.soak.tally.stuck += stuck.len();

@@ -34,6 +34,8 @@ impl Engine {
         let mut leases: Vec<LeaseStatus> = ledger
             .leases()
             .filter(|(id, _)| self.leases.get(id).is_some_and(|lease| seen(lease.owner.uid)))
+            // Of which nothing is left but that heirs are looked for.
+            .filter(|(id, account)| account.endpoints() > 0 || !self.is_closed(*id))
             .map(|(id, account)| self.lease_status(id, account, &endpoints.remove(&id).unwrap_or_default(), &mut named))
             .collect();
         leases.sort_by(|a, b| a.since.total_cmp(&b.since));
