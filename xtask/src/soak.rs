@@ -12,6 +12,7 @@
 mod builds;
 mod guard;
 mod plan;
+mod recovery;
 mod round;
 mod tally;
 mod tree;
@@ -72,7 +73,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<()> {
     let served = Served::start(&stage, SLOTS)?;
     let server = served.server.0.id();
     let guard = Guard::start(server)?;
-    let lead = step_forward(guard.pid())?;
+    let lead = step_forward(guard.pid());
     let mut soak = Soak {
         served: &served,
         works: Works::new(&stage, old_make()?, lead)?,
@@ -118,18 +119,23 @@ fn old_make() -> Result<PathBuf> {
 /// Who measures must not wait for a processor behind the builds; the server, which is measured, does. Returns by how much
 /// builds have to be nicer than we are in order to be like any other process. Only root may do that: without it the
 /// times are longer, and nothing else is different.
-fn step_forward(guard: u32) -> Result<u32> {
-    let by = |words: &[&str], pid: u32| -> Result<bool> {
+fn step_forward(guard: u32) -> u32 {
+    let by = |words: &[&str], pid: u32| {
         let mut command = quiet(Path::new(words[0]));
-        Ok(command.args(&words[1..]).arg(pid.to_string()).stderr(Stdio::null()).status()?.success())
+        let status = command.args(&words[1..]).arg(pid.to_string()).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
     };
     // What we start is like any other process again.
     let real_time = ["chrt", "--reset-on-fork", "--fifo", "--pid", "1"];
-    if by(&real_time, process::id())? {
-        by(&real_time, guard)?;
-        return Ok(0);
+    if by(&real_time, process::id()) {
+        by(&real_time, guard);
+        return 0;
     }
-    Ok(if by(&["renice", "-n", "-10", "-p"], process::id())? { 10 } else { 0 })
+    if by(&["renice", "-n", "-10", "-p"], process::id()) {
+        10
+    } else {
+        0
+    }
 }
 
 fn seed_of_now() -> u64 {

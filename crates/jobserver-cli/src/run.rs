@@ -49,6 +49,11 @@ pub(crate) fn run(args: &cli::Run) -> exit::Code {
             }
             status
         }
+        // Those that a start needs are not there although the pool has given its own back.
+        Err(error) if spawn::lacks_descriptors(&error) && !pool.exists() => {
+            drop(signals);
+            return in_our_place(args, &pool);
+        }
         Err(error) => spawn::failed(&args.command[0], &error),
     };
     bond.wait_for_the_rest(|| pool.is_whole());
@@ -110,10 +115,17 @@ fn start(
     Some((pool, started))
 }
 
-/// Without even the descriptors to hear signals there is nothing that we could do for the command but not be in its
-/// way: it takes our place, so that status and signals are its own.
+/// Without even the descriptors to hear signals there is nothing that we could do for the command.
 fn become_command(args: &cli::Run, jobs: usize, error: &io::Error) -> exit::Code {
+    let pool = Pool::without(jobs, error, &mut spawn::command(&args.command));
+    in_our_place(args, &pool)
+}
+
+/// Not to be in the command's way: it takes our place, so that status and signals are its own.
+fn in_our_place(args: &cli::Run, pool: &Pool) -> exit::Code {
     let mut command = spawn::command(&args.command);
-    Pool::without(jobs, error, &mut command);
-    spawn::in_our_place(&args.command[0], command)
+    match pool.join(&mut command) {
+        Ok(()) => spawn::in_our_place(&args.command[0], command),
+        Err(error) => spawn::failed(&args.command[0], &error),
+    }
 }

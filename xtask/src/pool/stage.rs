@@ -37,14 +37,14 @@ impl Stage {
         context.cargo(10, &["build", "--release", "--quiet", "-p", "jobserver-cli"]).run()?;
         let scratch = context.scratch("pool")?;
         let target = scratch.ancestors().nth(2).context("the scratch folder is in the target directory")?;
+        let (make, ninja) = (client(&MAKE_4_4)?, client(&NINJA)?);
         let name = format!("jobserver-measured-{}", std::process::id());
         let dir = std::env::temp_dir().join(&name);
         fs::create_dir(&dir).with_context(|| dir.display().to_string())?;
         let in_memory = Path::new("/dev/shm").join(name);
         let pools = if fs::create_dir(&in_memory).is_ok() { in_memory } else { dir.join("pools") };
         let program = target.join("release/jobserver");
-        let stage =
-            Stage { program, make: client(&MAKE_4_4)?, ninja: client(&NINJA)?, dir, pools, rows: String::new() };
+        let stage = Stage { program, make, ninja, dir, pools, rows: String::new() };
         ensure!(stage.program.is_file(), "{} was not built", stage.program.display());
         Ok(stage)
     }

@@ -9,7 +9,7 @@ use anyhow::{bail, ensure, Context as _, Result};
 
 use super::builds::Kind;
 use super::plan::{Aim, Plan, Shot, Signal, WIDTH};
-use super::tally::Recovery;
+use super::recovery::Killed;
 use super::tree::{self, Process};
 use super::watch::Client;
 use super::{Soak, SLOTS};
@@ -107,8 +107,9 @@ impl Round<'_, '_> {
         thread::sleep(LOOP);
         self.glance()?;
         let stuck: Vec<Process> = self.look.iter().filter(|make| make.is_stuck_make(&before)).cloned().collect();
-        println!("stopped by their own handlers of signals, and killed:\n{}", tree::describe(&stuck));
         for make in &stuck {
+            let make_says = tree::describe(std::slice::from_ref(make));
+            println!("stopped by its own handler of signals, and killed: {make_says}");
             self.soak.guard.send("KILL", i64::from(make.pid))?;
         }
         self.soak.tally.stuck += stuck.len();
@@ -272,19 +273,17 @@ impl Round<'_, '_> {
         if holders.is_empty() {
             return Ok(());
         }
-        let (mut dying_for, mut was_slow) = (Duration::ZERO, false);
+        let (mut killed, mut was_slow) = (Killed::new(start, holders), false);
         loop {
             let status = self.soak.watch.status()?;
-            let time = start.elapsed();
-            let is_there =
-                |client: Client| holders.iter().any(|holder| (holder.pid, holder.since) == (client.pid, client.since));
-            if !status.clients().any(is_there) {
-                // Else it had returned them in the meantime.
+            if let Some(recovery) = killed.recovered(&status) {
+                // Else they had returned them in the meantime.
                 if status.number("recovered") > recovered {
-                    self.soak.tally.recovery(name, Recovery { all: time, dying: dying_for });
+                    self.soak.tally.recovery(name, recovery);
                 }
                 return Ok(());
             }
+            let time = start.elapsed();
             ensure!(
                 time < BOUND,
                 "what process {target} held was not recovered {BOUND:?} after {}: {status}",
@@ -297,10 +296,7 @@ impl Round<'_, '_> {
             }
             // At our priority we would keep the processor from those who are dying.
             thread::sleep(BETWEEN);
-            let look = start.elapsed();
-            if !holders.iter().all(|holder| tree::has_ended(holder.pid)) {
-                dying_for = look;
-            }
+            killed.look();
         }
     }
 

@@ -4,21 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::plan::Signal;
+use super::recovery::Recovery;
 use super::watch::Watch;
 use crate::pool::row::quantile;
 
 /// The 99th percentile of recovery since the death that is asked for, in milliseconds.
 const TARGET: f64 = 10.0;
-
-/// A kill that was met with tokens in hand.
-#[derive(Clone, Copy)]
-pub(super) struct Recovery {
-    /// From before the signal to the first status in which the tokens were free.
-    pub(super) all: Duration,
-    /// Until just before one of the processes was last seen to live: nobody can take back what it holds as long as it
-    /// does, and a process that is killed dies when it gets a processor.
-    pub(super) dying: Duration,
-}
 
 #[derive(Default)]
 pub(super) struct Tally {
@@ -75,11 +66,12 @@ impl Tally {
         text += "recovery, in ms            since the kill              since the death\n";
         text += "                  kills        p50     p99     max        p50     p99     max\n";
         let mut line = |name: &str, of: &mut dyn Iterator<Item = &Recovery>| {
-            let (mut all, mut since) = (Vec::new(), Vec::new());
-            for recovery in of {
-                all.push(1e3 * recovery.all.as_secs_f64());
-                since.push(1e3 * recovery.all.saturating_sub(recovery.dying).as_secs_f64());
-            }
+            let of: Vec<&Recovery> = of.collect();
+            let milliseconds = |time: fn(&Recovery) -> Duration| -> Vec<f64> {
+                of.iter().map(|recovery| 1e3 * time(recovery).as_secs_f64()).collect()
+            };
+            let all = milliseconds(|recovery| recovery.since_kill);
+            let since = milliseconds(|recovery| recovery.since_death);
             text += &format!("  {name:14}{:>7}", all.len());
             for times in [&all, &since] {
                 let [p50, p99, max] = [0.5, 0.99, 1.0].map(|share| quantile(times, share));

@@ -98,7 +98,8 @@ pub enum Event {
         /// So many bytes the client gave back into the FIFO that it reads from; they lie there like offers.
         left: usize,
     },
-    /// The process has ended, or nobody has it open any more: its FIFOs are gone with all that lay in them.
+    /// The process has ended, or nobody has it open any more: all that lay in its FIFOs is taken out, and they are gone, or
+    /// become another endpoint if somebody has inherited them, which is told later.
     Gone {
         /// The endpoint.
         endpoint: EndpointId,

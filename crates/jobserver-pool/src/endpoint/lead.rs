@@ -208,6 +208,6 @@ fn is_for_clients(descriptor: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-fn is_gone(error: &io::Error) -> bool {
+pub(super) fn is_gone(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::SRCH | Errno::NOENT))
 }

@@ -117,10 +117,15 @@ impl Endpoint {
 
     /// A thread follows the link: what it followed it for before is over, whether that was an open or not.
     pub fn asked_by(&mut self, thread: u32) {
-        let opens = self.fifos().map(|fifo| fifo.opens).sum();
+        let opens = self.opens();
         let others = self.asked.is_some_and(|(other, before)| other != thread && before == opens);
         self.crowded |= others;
         self.asked = Some((thread, opens));
+    }
+
+    /// How often any of it was opened, as far as was told.
+    pub fn opens(&self) -> u64 {
+        self.fifos().map(|fifo| fifo.opens).sum()
     }
 
     /// Whether it is sure from what was told that nobody has any of it open.

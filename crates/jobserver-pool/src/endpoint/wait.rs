@@ -13,8 +13,7 @@ use super::{Endpoints, Hearing, NEWS, TAKES};
 
 /// Set in what epoll speaks of another's descriptors with.
 const OTHERS: u64 = 1 << 63;
-/// So many descriptors are looked at in one turn; the others wake the next one. Many may end at once, and who has
-/// inherited from them is looked for once a turn.
+/// So many descriptors are looked at in one turn; the others wake the next one.
 const A_TURN: usize = 1024;
 
 impl Endpoints {

@@ -5,12 +5,13 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::client::Client;
-use super::{endpoint, Engine, Lease};
+use super::{endpoint, Engine, Lease, Notice};
 use crate::endpoint::{Abandoned, A_LOOK};
 use crate::ledger::{EndpointId, LeaseId};
 
-/// How soon again, and how rarely, endpoints are looked at that nobody may have open any more.
-const SWEEP: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(16));
+/// How soon, and how rarely, endpoints are looked at that nobody may have open any more. Not at once: most of them end a moment
+/// after their lease, which is told.
+const SWEEP: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(16));
 
 #[derive(Debug)]
 pub(super) struct Closing {
@@ -20,15 +21,24 @@ pub(super) struct Closing {
     sweep: Option<Instant>,
     after: Duration,
     search: Option<Abandoned>,
+    /// What is told of clients that have ended once their heirs are known: who keeps their FIFOs open must not let go before.
+    notices: Vec<(endpoint::LeaseId, Notice)>,
 }
 
 impl Default for Closing {
     fn default() -> Closing {
-        Closing { leases: Vec::new(), sweep: None, after: SWEEP.0, search: None }
+        Closing { leases: Vec::new(), sweep: None, after: SWEEP.0, search: None, notices: Vec::new() }
     }
 }
 
 impl Closing {
+    /// There are endpoints of a closed lease, which nobody may have open.
+    pub fn sweep_soon(&mut self) {
+        let soon = Instant::now() + SWEEP.0;
+        self.sweep = Some(self.sweep.map_or(soon, |sweep| sweep.min(soon)));
+        self.after = SWEEP.0 * 2;
+    }
+
     /// When there is something to do although nothing happened.
     pub fn timeout(&self) -> Option<Duration> {
         match self.search {
@@ -49,13 +59,25 @@ impl Engine {
             self.scheduler.end_command(self.now(), lease);
             self.start_all_of(lease);
             self.closing.leases.push(lease);
-            (self.closing.sweep, self.closing.after) = (Some(Instant::now()), SWEEP.0);
+            self.closing.sweep_soon();
             self.forget_leases();
         }
     }
 
+    /// Tells it as soon as no heirs are looked for in that lease.
+    pub(super) fn tell_after_heirs(&mut self, place: endpoint::LeaseId, notice: Notice) {
+        self.closing.notices.push((place, notice));
+    }
+
     /// Forgets those of which nothing is left.
     pub(super) fn forget_leases(&mut self) {
+        for (place, notice) in std::mem::take(&mut self.closing.notices) {
+            if self.endpoints.seeks_heirs_of(place) {
+                self.closing.notices.push((place, notice));
+            } else {
+                self.notices.push_back(notice);
+            }
+        }
         if self.closing.leases.is_empty() {
             return;
         }
@@ -93,7 +115,7 @@ impl Engine {
             }
             None => return Ok(()),
         };
-        let Some(abandoned) = search.go_on(A_LOOK)? else {
+        let Some(abandoned) = search.go_on(&self.endpoints, A_LOOK)? else {
             self.closing.search = Some(search);
             return Ok(());
         };

@@ -59,13 +59,16 @@ impl Engine {
         kind: endpoint::Kind,
     ) {
         let now = self.now();
-        // The heir of a client whose lease was closed meanwhile has none to be counted for.
         let lease = self.places.get(&place).copied();
         let Some(client) = lease.and_then(|lease| self.scheduler.open_endpoint(now, lease, client::kind(kind))) else {
             return self.endpoints.shut(number);
         };
-        if let Some(lease) = &lease {
-            self.rest.fresh.remove(lease);
+        if let Some(lease) = lease {
+            self.rest.fresh.remove(&lease);
+            if self.is_closed(lease) {
+                // The heir of a client that ended.
+                self.closing.sweep_soon();
+            }
         }
         log::debug!("client {} is process {:?}, {kind:?}", number.0, process.map(|process| process.pid));
         self.numbers.insert(number, client);
@@ -128,7 +131,7 @@ impl Engine {
         }
         if let Some(&lease) = self.places.get(&known.place) {
             if self.splits {
-                self.notices.push_back(Notice::Closed { lease, endpoint: number.0 });
+                self.tell_after_heirs(known.place, Notice::Closed { lease, endpoint: number.0 });
             }
         }
     }

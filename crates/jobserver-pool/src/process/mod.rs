@@ -15,7 +15,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{Mode, OFlags, RawDir};
+use rustix::fs::{FileType, Mode, OFlags, RawDir};
 use rustix::process::{Pid, PidfdFlags};
 pub use search::Search;
 
@@ -194,6 +194,10 @@ fn open_files(pid: u32, files: &Named) -> io::Result<Vec<(usize, Opened)>> {
     let mut entries = RawDir::new(&folder, &mut entries);
     while let Some(entry) = entries.next() {
         let entry = entry?;
+        // The folder itself, and the one above.
+        if entry.file_type() == FileType::Directory {
+            continue;
+        }
         // By its folder: to walk through /proc to each of them takes longer than all the rest.
         target = match rustix::fs::readlinkat(&folder, entry.file_name(), target) {
             Ok(target) => target.into_bytes(),
@@ -353,7 +357,13 @@ mod tests {
             while !search.go_on(1).unwrap() {}
             search.found().to_vec()
         };
-        assert_eq!(holders(&[("16", inode), ("17", inode)]), [None, Some(other.id())]);
+        let mut third = std::process::Command::new("cat");
+        let mut third =
+            third.stdin(both_ends.try_clone().unwrap()).stdout(std::process::Stdio::null()).spawn().unwrap();
+        let first = other.id().min(third.id());
+        assert_eq!(holders(&[("16", inode), ("17", inode)]), [None, Some(first)]);
+        third.kill().unwrap();
+        third.wait().unwrap();
         other.kill().unwrap();
         other.wait().unwrap();
         assert_eq!(holders(&[("17", inode)]), [None]);

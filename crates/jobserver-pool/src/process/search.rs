@@ -1,48 +1,62 @@
 //! Who has files open, among all processes: a look at all their descriptors, which takes as long as there are many.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, ReadDir};
 use std::io;
 
 use super::{is_exhausted, named, open_files, Named};
+
+/// Who was started while the first round passed his number is looked at in the second. There are no more: where processes are
+/// started without end, there is always somebody new.
+const ROUNDS: usize = 2;
+/// What it takes to pass over an entry, and to look at what a process has open.
+const PASS: usize = 1;
+const LOOK: usize = 16;
 
 /// A search for whoever has some files open, to be done a few processes at a time.
 #[derive(Debug)]
 pub struct Search {
     files: Named,
     found: Vec<Option<u32>>,
-    /// Who was looked at, or is about to be.
+    /// Who was looked at.
     known: BTreeSet<u32>,
-    next: Vec<u32>,
+    rounds: usize,
+    round: Option<ReadDir>,
 }
 
 impl Search {
     /// For these files, by name and inode.
     pub fn new(files: &[(&str, u64)]) -> Search {
-        let own = std::process::id();
         // We are no client of our own, and have more of them open than anybody.
-        Search { files: named(files), found: vec![None; files.len()], known: BTreeSet::from([own]), next: Vec::new() }
+        let known = BTreeSet::from([std::process::id()]);
+        Search { files: named(files), found: vec![None; files.len()], known, rounds: 0, round: None }
     }
 
     /// Looks at up to so many processes. `true`: the search is over, [`found`](Search::found) says what it found.
     ///
-    /// Whoever inherits a file meanwhile, from a process that then ends, has been started meanwhile, and is looked at last.
-    ///
     /// # Errors
     /// No descriptor is left to look with: then nothing is known.
-    pub fn go_on(&mut self, mut most: usize) -> io::Result<bool> {
-        loop {
-            if self.found.iter().all(Option::is_some) {
-                return Ok(true);
-            }
-            if self.next.is_empty() && !self.list()? {
-                return Ok(true);
-            }
-            if most == 0 {
-                return Ok(false);
-            }
-            most -= 1;
-            let Some(pid) = self.next.pop() else { continue };
+    pub fn go_on(&mut self, most: usize) -> io::Result<bool> {
+        let mut room = most.saturating_mul(LOOK);
+        while room > 0 && self.found.iter().any(Option::is_none) {
+            let round = match &mut self.round {
+                Some(round) => round,
+                None if self.rounds == ROUNDS => return Ok(true),
+                none => {
+                    self.rounds += 1;
+                    none.insert(fs::read_dir("/proc")?)
+                }
+            };
+            let Some(entry) = round.next() else {
+                self.round = None;
+                continue;
+            };
+            let pid = entry?.file_name().to_str().and_then(|name| name.parse().ok());
+            let Some(pid) = pid.filter(|pid| self.known.insert(*pid)) else {
+                room = room.saturating_sub(PASS);
+                continue;
+            };
+            room = room.saturating_sub(LOOK);
             match open_files(pid, &self.files) {
                 Ok(open) => open.into_iter().for_each(|(file, _)| self.found[file] = self.found[file].or(Some(pid))),
                 Err(error) if is_exhausted(&error) => return Err(error),
@@ -50,19 +64,11 @@ impl Search {
                 Err(_) => {}
             }
         }
+        Ok(self.found.iter().all(Option::is_some))
     }
 
-    /// For each file, a process that has it open, if there is one among those we may look at.
+    /// For each file, the first process that has it open, mostly the oldest, if there is one among those we may look at.
     pub fn found(&self) -> &[Option<u32>] {
         &self.found
-    }
-
-    /// All that are there and were not looked at; the latest is looked at first. `false`: there are none.
-    fn list(&mut self) -> io::Result<bool> {
-        for entry in fs::read_dir("/proc")? {
-            let pid = entry?.file_name().to_str().and_then(|name| name.parse().ok());
-            self.next.extend(pid.filter(|pid| self.known.insert(*pid)));
-        }
-        Ok(!self.next.is_empty())
     }
 }

@@ -110,7 +110,8 @@ impl Pool {
         let shared: Vec<EndpointId> = self.look(|books| books.accounts.keys().copied().collect());
         for endpoint in shared {
             self.order(move |endpoints, books| {
-                assert_eq!(endpoints.abandoned(&[endpoint]).go_on(usize::MAX).unwrap(), Some(vec![endpoint]));
+                let abandoned = endpoints.abandoned(&[endpoint]).go_on(endpoints, usize::MAX).unwrap();
+                assert_eq!(abandoned, Some(vec![endpoint]));
                 endpoints.shut(endpoint);
                 books.close(endpoint);
             });
