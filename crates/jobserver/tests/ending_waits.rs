@@ -114,6 +114,12 @@ fn no_waiter_sleeps_while_a_token_lies_free() {
 /// Given up by each process of the storm. Under wine a wait costs several messages to its server.
 const GIVEN_UP: usize = if cfg!(windows) { 1_000 } else { 25_000 };
 
+/// Lets some time pass, up to some tens of microseconds. To yield would be to wait for a slice of everybody else's, each time,
+/// where the machine is busy.
+fn pass(steps: u64) {
+    (0..64 * steps).for_each(|_| std::hint::spin_loop());
+}
+
 /// One process of the storm: 16 threads, of which each acquires in every way there is, and gives up as often as not.
 fn storm(client: &Client, seed: u64) -> usize {
     let given_up = AtomicUsize::new(0);
@@ -136,7 +142,7 @@ fn storm(client: &Client, seed: u64) -> usize {
                             let pause = chance.below(100);
                             thread::scope(|inner| {
                                 inner.spawn(move || {
-                                    (0..pause).for_each(|_| thread::yield_now());
+                                    pass(pause);
                                     theirs.cancel();
                                 });
                                 client.acquire_unless(&canceller, None).unwrap()
@@ -147,7 +153,7 @@ fn storm(client: &Client, seed: u64) -> usize {
                     if got.is_none() && way >= 4 {
                         given_up.fetch_add(1, Ordering::Relaxed);
                     }
-                    (0..chance.below(20)).for_each(|_| thread::yield_now());
+                    pass(chance.below(20));
                 }
             });
         }
