@@ -26,6 +26,9 @@ const NAME_MOST: usize = 200;
 /// Its output may be cut.
 const FULL: &str = ": there is no room left for what it prints: set TMPDIR to a folder with more";
 
+/// Bytes. Where it has printed as much as there is room for, up to this, the disk may have been full when it failed.
+const NEXT: u64 = 1 << 20;
+
 pub(super) struct Template {
     words: Vec<OsString>,
     has_place: bool,
@@ -135,7 +138,7 @@ impl Starter {
             return Ok(None);
         }
         let made = tempfile::tempfile().and_then(|out| {
-            has_room(&out)?;
+            has_room(&out, 1)?;
             Ok([out, tempfile::tempfile()?])
         });
         match made {
@@ -206,8 +209,9 @@ impl Job {
     /// What it printed may have been its failure.
     fn has_no_room(&self) -> bool {
         let is_full = |file: &File| {
-            let is_written = file.metadata().is_ok_and(|found| found.len() > 0);
-            is_written && has_room(file).is_err()
+            let written = file.metadata().map_or(0, |found| found.len());
+            // Others have ended since, and their files are gone.
+            written > 0 && has_room(file, written.min(NEXT)).is_err()
         };
         self.files.as_ref().is_some_and(|files| files.iter().any(is_full))
     }

@@ -10,7 +10,7 @@
 //! | `wait_unreaped(&mut child)` | waits for its end and leaves it as it is |
 //! | `read_at(file, buffer, at)` | what a file has there, whatever its own position |
 //! | `write_all(to, bytes)` | all of it, even if somebody has made standard output non-blocking |
-//! | `has_room(file)`, `is_short(error)`, `is_the_items(error)`, `end(status)`, `BROKEN_PIPE` | what an answer means |
+//! | `has_room(file, bytes)`, `is_short(error)`, `is_the_items(error)`, `end(status)`, `BROKEN_PIPE` | what an answer means |
 
 #[cfg(unix)]
 #[path = "unix.rs"]

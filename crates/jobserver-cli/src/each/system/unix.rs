@@ -118,12 +118,13 @@ pub(in crate::each) fn write_all(to: &impl AsFd, mut bytes: &[u8]) -> io::Result
 ///
 /// # Errors
 ///
-/// There is no room on its disk.
-pub(in crate::each) fn has_room(file: &File) -> io::Result<()> {
-    match rustix::fs::fstatvfs(file)?.f_bavail {
-        0 => Err(Errno::NOSPC.into()),
-        _ => Ok(()),
+/// There is no room for so many bytes on its disk.
+pub(in crate::each) fn has_room(file: &File, bytes: u64) -> io::Result<()> {
+    let found = rustix::fs::fstatvfs(file)?;
+    if found.f_bavail.saturating_mul(found.f_frsize) < bytes.max(1) {
+        return Err(Errno::NOSPC.into());
     }
+    Ok(())
 }
 
 /// Whether it is something that an end of another command brings back.

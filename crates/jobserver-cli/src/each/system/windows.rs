@@ -118,7 +118,7 @@ pub(in crate::each) fn write_all(mut to: impl Write, bytes: &[u8]) -> io::Result
 /// # Errors
 ///
 /// None here.
-pub(in crate::each) fn has_room(_: &File) -> io::Result<()> {
+pub(in crate::each) fn has_room(_: &File, _: u64) -> io::Result<()> {
     Ok(())
 }
 
