@@ -34,6 +34,7 @@ mod shim_calls;
 mod shim_mixed;
 mod signals;
 mod slots;
+#[cfg(target_os = "linux")]
 mod speaker;
 #[cfg(target_os = "linux")]
 mod starts;
