@@ -7,7 +7,7 @@ use super::fifo::Fifo;
 use super::member::{Endpoint, Moved};
 use super::roles::{End, Roles};
 use super::watch::Happening;
-use super::{heirs, EndpointId, Endpoints, Event, Kind, FUSE, NEWS, TAKES};
+use super::{EndpointId, Endpoints, Event, Kind, A_LOOK, FUSE, NEWS, TAKES};
 
 /// So often clients may keep stirring before the others get their turn.
 const ROUNDS: usize = 16;
@@ -18,7 +18,7 @@ impl Endpoints {
     pub(super) fn turn(&mut self) -> io::Result<()> {
         let ready = self.ready()?;
         let ready = self.take_caught(ready)?;
-        let heirs = self.look_for_heirs(heirs::A_TURN);
+        let heirs = self.look_for_heirs(A_LOOK);
         self.catch_up()?;
         if ready.contains(&FUSE) {
             self.answer_all()?;

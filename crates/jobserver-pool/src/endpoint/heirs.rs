@@ -10,7 +10,7 @@ use super::{EndpointId, Endpoints, Kind, LeaseId};
 use crate::process::{Process, Search};
 
 /// So many processes are looked at in a turn: each takes 10 to 50 us.
-pub const A_TURN: usize = 8;
+pub const A_LOOK: usize = 8;
 
 /// Endpoints whose owners have ended, and which somebody else may have open. What the owners held is free, and so is what
 /// lay there; but the heirs must neither read the end nor die of a broken pipe.
@@ -205,8 +205,20 @@ mod tests {
         (parent, all, endpoints, files)
     }
 
-    fn holder(file: File) -> Child {
-        Command::new("cat").stdin(file).stdout(Stdio::null()).spawn().unwrap()
+    /// A process that ends with this.
+    struct Holder(Child);
+
+    impl Holder {
+        fn of(file: File) -> Holder {
+            Holder(Command::new("cat").stdin(file).stdout(Stdio::null()).spawn().unwrap())
+        }
+    }
+
+    impl Drop for Holder {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
     }
 
     fn told(all: &mut Endpoints) -> Vec<Event> {
@@ -225,7 +237,7 @@ mod tests {
         let (_parent, mut all, endpoints, mut files) = world(3);
         let mut ids = vec![EndpointId(u64::MAX)];
         ids.extend(endpoints.into_iter().map(|endpoint| all.insert(endpoint).unwrap()));
-        let mut child = holder(files.remove(1));
+        let _child = Holder::of(files.remove(1));
         drop(files);
         let mut search = all.abandoned(&ids);
         let found = loop {
@@ -234,8 +246,6 @@ mod tests {
             }
         };
         assert_eq!(found, [ids[1], ids[3]]);
-        child.kill().unwrap();
-        child.wait().unwrap();
     }
 
     #[test]
@@ -255,15 +265,12 @@ mod tests {
     fn an_heir_that_ends_before_it_is_known_leaves_the_next_one_what_it_has() {
         let (_parent, mut all, endpoints, mut files) = world(1);
         let file = files.remove(0);
-        let mut dead = holder(file.try_clone().unwrap());
-        let mut heir = holder(file);
-        dead.kill().unwrap();
+        let mut dead = Holder::of(file.try_clone().unwrap());
+        let heir = Holder::of(file);
+        dead.0.kill().unwrap();
         // Ended, and seen as a process until it is waited for.
-        let ended = Process::of(dead.id()).map_or(true, |process| {
-            while !process.has_ended().unwrap() {}
-            true
-        });
-        all.found(endpoints, vec![0], Some(vec![ended.then_some(dead.id())])).unwrap();
+        while Process::of(dead.0.id()).is_ok() {}
+        all.found(endpoints, vec![0], Some(vec![Some(dead.0.id())])).unwrap();
         let events = told(&mut all);
         let owners: Vec<_> = events
             .iter()
@@ -272,17 +279,15 @@ mod tests {
                 _ => None,
             })
             .collect();
-        assert_eq!(owners, [heir.id()], "{events:?}");
-        for child in [&mut dead, &mut heir] {
-            let _ = child.kill();
-            child.wait().unwrap();
-        }
+        assert_eq!(owners, [heir.0.id()], "{events:?}");
     }
 
     #[test]
     fn who_has_closed_it_before_it_was_known_is_no_heir() {
         let (_parent, mut all, endpoints, files) = world(1);
         drop(files);
+        // That it was closed is told while nobody knows whose it is.
+        told(&mut all);
         all.found(endpoints, vec![0], Some(vec![Some(std::process::id())])).unwrap();
         let events = told(&mut all);
         let is_gone = |event: &Event| matches!(event, Event::Gone { .. });

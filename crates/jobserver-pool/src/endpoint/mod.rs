@@ -41,7 +41,7 @@ use directory::Directory;
 pub use event::{EndpointId, Event, Hearing, Kind, LeaseId, Split, Stir, Style};
 use fifo::{Fifo, Use};
 use heirs::Heirs;
-pub use heirs::{Abandoned, A_TURN as A_LOOK};
+pub use heirs::{Abandoned, A_LOOK};
 use member::Endpoint;
 pub use starts::StartId;
 use watch::Watch;

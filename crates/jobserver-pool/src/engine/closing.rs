@@ -89,8 +89,8 @@ impl Engine {
         let (done, left): (Vec<_>, Vec<_>) = self.closing.leases.iter().partition(|lease| is_done(lease));
         self.closing.leases = left;
         for lease in done {
-            self.scheduler.close_lease(self.now(), lease);
             if let Some(Lease { place, .. }) = self.leases.remove(&lease) {
+                self.scheduler.close_lease(self.now(), lease);
                 self.places.remove(&place);
                 self.rest.fresh.remove(&lease);
             }
