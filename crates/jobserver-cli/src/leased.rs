@@ -44,8 +44,7 @@ impl Leased {
     /// No FUSE, no directory for it, no thread.
     pub(crate) fn own(slots: usize, words: &Words, command: &mut Command) -> io::Result<Leased> {
         let capacity = u32::try_from(slots).map_err(|_| io::Error::other("more slots than can be counted"))?;
-        let local = local(capacity, tell)?;
-        let mut lease = Lease::open(local.directory(), words.open(None))?;
+        let (local, mut lease) = local(capacity, &words.open(None), tell)?;
         // Nobody else has any of them.
         lease.wait(|_| (), || false)?;
         let mut leased = Leased::new(lease, Some(slots));
@@ -147,6 +146,12 @@ impl Leased {
 
     /// The lease is that process's own: it may be this one, whose children are not to inherit another limit.
     pub(crate) fn belongs_to(&mut self, pid: u32) {
+        if let (Some(_), Some(lease)) = (&self.local, &mut self.lease) {
+            if let Err(error) = lease.started(pid) {
+                say(format_args!("the pool does not know which command is its own: {error}"));
+            }
+            return;
+        }
         match self.lease.take().map(|lease| lease.keep(pid)) {
             Some(Ok(keeper)) => self.keeper = Some(keeper),
             Some(Err((error, lease))) => {
@@ -179,8 +184,9 @@ impl Leased {
 }
 
 /// A server in a thread, in which processes are told apart.
-fn local(capacity: u32, tell: fn(&str)) -> io::Result<Local> {
-    let start = |parent: &Path| Local::start(parent, endpoint::Style::Tracked(Reach::Owner), capacity, tell);
+fn local(capacity: u32, open: &Open, tell: fn(&str)) -> io::Result<(Local, Lease)> {
+    let style = endpoint::Style::Tracked(Reach::Owner);
+    let start = |parent: &Path| Local::start(parent, style, capacity, open.clone(), tell);
     // In memory, if there is such a place and it can be written to.
     let in_memory = runtime().into_iter().chain(memory::folder()).find_map(|parent| start(&parent).ok());
     in_memory.map_or_else(|| start(&env::temp_dir()), Ok)
@@ -192,7 +198,8 @@ fn local(capacity: u32, tell: fn(&str)) -> io::Result<Local> {
 ///
 /// Why none can be made here.
 pub(crate) fn can_track() -> io::Result<()> {
-    local(1, |_| ())?.finish().map(drop)
+    let (local, _lease) = local(1, &Open::default(), |_| ())?;
+    local.finish().map(drop)
 }
 
 /// Where an inherited pool of ours is, and the lease whose path was inherited.

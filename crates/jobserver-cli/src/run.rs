@@ -57,8 +57,6 @@ pub(crate) fn run(args: &cli::Run) -> exit::Code {
         Err(error) => spawn::failed(&args.command[0], &error),
     };
     bond.wait_for_the_rest(|| pool.is_whole());
-    // What of the pool they hold open would outlive it, and the kernel be waited for twice.
-    drop(shims);
     for line in pool.close().lines() {
         say(line);
     }

@@ -66,8 +66,13 @@ impl Lease {
     /// # Errors
     /// Nobody serves there, or another user than root and this one; the server refuses, and says why.
     pub fn open(directory: &Path, open: Open) -> io::Result<Lease> {
-        let mut lines = connect_to_trusted(directory)?;
+        Lease::over(connect_to_trusted(directory)?, directory, open, || ())
+    }
+
+    /// Over a connection that is there; `asked` is called between question and answer.
+    pub(crate) fn over(mut lines: Lines, directory: &Path, open: Open, asked: impl FnOnce()) -> io::Result<Lease> {
         lines.send(&Request::Open(open.clone()), Vec::new())?;
+        asked();
         match read(&mut lines)?.0 {
             Reply::Opened { path, style, capacity, server, .. } => {
                 let (path, directory) = (PathBuf::from(path), directory.to_path_buf());
@@ -147,20 +152,26 @@ impl Lease {
         Ok(true)
     }
 
+    /// The command has been started as process `pid`: the pool watches it. Nobody keeps the lease if the server ends before
+    /// the command: for one that is served in this very process.
+    ///
+    /// # Errors
+    /// The server is gone.
+    pub fn started(&mut self, pid: u32) -> io::Result<()> {
+        // Not reaped yet, so the pid is its own. Without a pidfd (an old kernel, no descriptor left) the pid has to do.
+        let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        self.command = number.and_then(|number| pidfd_open(number, PidfdFlags::empty()).ok());
+        self.lines.set_nonblocking()?;
+        self.lines.send(&Request::Command { pid }, self.beside())
+    }
+
     /// The command has been started as process `pid`: a thread keeps the lease from now on.
     ///
     /// # Errors
     /// No thread or no descriptor can be had: the lease comes back. It lasts as long as it is not dropped, only nobody
     /// keeps its clients when the server is killed.
     pub fn keep(mut self, pid: u32) -> Result<Keeper, (io::Error, Box<Lease>)> {
-        // Not reaped yet, so the pid is its own. Without a pidfd (an old kernel, no descriptor left) the pid has to do.
-        let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
-        self.command = number.and_then(|number| pidfd_open(number, PidfdFlags::empty()).ok());
-        let prepared = self
-            .lines
-            .set_nonblocking()
-            .and_then(|()| self.lines.send(&Request::Command { pid }, self.beside()))
-            .and_then(|()| UnixStream::pair());
+        let prepared = self.started(pid).and_then(|()| UnixStream::pair());
         let (stop, stopped) = match prepared {
             Ok(pair) => pair,
             Err(error) => return Err((error, Box::new(self))),
@@ -244,9 +255,13 @@ fn connect_to_trusted(directory: &Path) -> io::Result<Lines> {
 pub(crate) fn connect(directory: &Path) -> io::Result<Lines> {
     let socket = directory.join(SOCKET);
     let failed = |error| failed(error, "no pool answers at", &socket);
-    let stream = UnixStream::connect(&socket).map_err(failed)?;
+    UnixStream::connect(&socket).and_then(patient).map_err(failed)
+}
+
+/// A connection on which answers are waited for.
+pub(crate) fn patient(stream: UnixStream) -> io::Result<Lines> {
     // A server that was stopped must not stop everybody.
-    stream.set_read_timeout(Some(ANSWER)).map_err(failed)?;
+    stream.set_read_timeout(Some(ANSWER))?;
     Ok(Lines::new(stream))
 }
 

@@ -1,13 +1,11 @@
-//! The two ends of a pool, opened for the tool that this process is about to become.
-//!
-//! In the order of make 4.4, so that a pool which tells its clients apart knows this one, by the process that it stays. `act`
-//! alone may call this: what is opened here is inherited by all that comes after.
+//! The two ends of a pool, opened to be inherited: by the tool that this process is about to become, and all that comes
+//! after (`act`), or by every command that it starts (`offer`).
 
 use std::fs;
 use std::io;
-use std::os::fd::{IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jobserver::Auth;
 use rustix::fs::{fcntl_getfl, fcntl_setfl, open, FileType, Mode, OFlags};
@@ -18,7 +16,8 @@ use crate::sys;
 /// Numbers that no script uses for a redirection; make has to select on them, so below 1024.
 const FIRST: i32 = 100;
 
-/// Opens the path, which is a link or a named pipe itself, to be inherited.
+/// Opens the path, which is a link or a named pipe itself, to be inherited. In the order of make 4.4, so that a pool which
+/// tells its clients apart knows this one, by the process that it stays.
 ///
 /// # Errors
 ///
@@ -36,14 +35,46 @@ pub(super) fn open_at(path: &Path, is_link: bool) -> io::Result<Auth> {
         fcntl_setfl(&read, fcntl_getfl(&read)? - OFlags::NONBLOCK)?;
     }
     let write = retry_on_intr(|| open(path, OFlags::WRONLY | flags, Mode::empty()))?;
-    Ok(Auth::Pipe { read: hand_down(read)?, write: hand_down(write)? })
+    Ok(Auth::Pipe { read: hand_down(read)?.into_raw_fd(), write: hand_down(write)?.into_raw_fd() })
 }
 
-fn hand_down(end: OwnedFd) -> io::Result<i32> {
+/// The ends for tools that go past the shims, of a process that starts no command which is not to have them. Closed when
+/// this is dropped.
+pub(super) struct Ends {
+    read: OwnedFd,
+    write: OwnedFd,
+    /// As long as it is open, the pool takes this process for one that does not wait.
+    _quick: OwnedFd,
+}
+
+impl Ends {
+    /// Who never goes past the shims never reads here. So they are opened as ninja does it: a client that does not wait is
+    /// seldom asked while others want what it leaves lying, and has one pipe for both ways.
+    ///
+    /// # Errors
+    ///
+    /// It is gone, or no descriptors are left.
+    pub(super) fn open(path: &Path) -> io::Result<Ends> {
+        let flags = OFlags::CLOEXEC | OFlags::NOCTTY;
+        let quick = retry_on_intr(|| open(path, OFlags::RDONLY | OFlags::NONBLOCK | flags, Mode::empty()))?;
+        // The same pipe, without asking for it again.
+        let same = PathBuf::from(format!("/proc/self/fd/{}", quick.as_raw_fd()));
+        let path = if cfg!(target_os = "linux") { &same } else { path };
+        let again = |how| retry_on_intr(|| open(path, how | flags, Mode::empty()));
+        let (read, write) = (again(OFlags::RDONLY)?, again(OFlags::WRONLY)?);
+        Ok(Ends { read: hand_down(read)?, write: hand_down(write)?, _quick: quick })
+    }
+
+    pub(super) fn auth(&self) -> Auth {
+        Auth::Pipe { read: self.read.as_raw_fd(), write: self.write.as_raw_fd() }
+    }
+}
+
+fn hand_down(end: OwnedFd) -> io::Result<OwnedFd> {
     // With a low limit there are no such numbers: any other will do.
     let end = fcntl_dupfd_cloexec(&end, FIRST).unwrap_or(end);
     fcntl_setfd(&end, FdFlags::empty())?;
-    Ok(end.into_raw_fd())
+    Ok(end)
 }
 
 /// Whether both are there, and pipes.

@@ -11,7 +11,7 @@
 //! | `words` | the path beside the descriptors, in one MAKEFLAGS | `offer`, `dispatch`, `decide` |
 //! | `act` | what a shim does | `main`, before anything else |
 //! | `decide` | whether a call joins, and with which words | `act` |
-//! | `ends` | opens the path for make, closes what was inherited | `act` |
+//! | `ends` | opens the path for make, closes what was inherited | `act`, `offer` |
 //! | `samurai` | in how many slots it runs | `act` |
 //! | `real` | the tool behind the shims | `act`, `style`, `doctor` |
 //!

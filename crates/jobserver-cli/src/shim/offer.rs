@@ -3,15 +3,13 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use jobserver::{Auth, Client, Jobs, Join, MakeFlags};
-use rustix::fs::{open, Mode, OFlags};
-use rustix::io::retry_on_intr;
+use jobserver::{Auth, Jobs, MakeFlags};
 
+use super::ends::Ends;
 use super::{folder, real, words, Which, MODE};
 
 /// A folder of shims, for one command or several.
@@ -22,25 +20,6 @@ pub(crate) struct Shims {
     old_make: bool,
     /// The pool's ends for tools that go past the shims, opened once for all commands.
     ends: OnceLock<Option<Ends>>,
-}
-
-struct Ends {
-    client: Client,
-    /// As long as these are open, the pool takes this process for one that does not wait.
-    _quick: [OwnedFd; 2],
-}
-
-impl Ends {
-    /// Who never goes past the shims never reads here. So they are opened as ninja does it: a client that does not wait is
-    /// seldom asked while others want what it leaves lying.
-    fn open(path: &Path) -> io::Result<Ends> {
-        let flags = OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-        let open = |flags| retry_on_intr(|| open(path, flags, Mode::empty()));
-        let (read, write) = (open(OFlags::RDONLY | flags)?, open(OFlags::WRONLY | flags)?);
-        let auth = Auth::Pipe { read: read.as_raw_fd(), write: write.as_raw_fd() };
-        let client = Client::connect_to(&auth).map_err(io::Error::other)?;
-        Ok(Ends { client, _quick: [read, write] })
-    }
 }
 
 impl Shims {
@@ -58,23 +37,17 @@ impl Shims {
             command.env(MODE, "all");
         }
         // The shim of make opens the path, for all below it.
-        let through_shim = ["make", "gmake"].iter().any(|name| command.get_program() == *name);
+        let program = Path::new(command.get_program());
+        let through_shim =
+            ["make", "gmake"].map(Path::new).iter().any(|name| program == *name || program == self.folder.join(name));
         if !self.old_make || through_shim {
             return;
         }
         let jobs = jobs(flags);
-        // Who reads CARGO_MAKEFLAGS reads paths.
-        let cargo = get(command, "CARGO_MAKEFLAGS");
         let ends = self.ends.get_or_init(|| Ends::open(path).ok());
-        let joined = ends.as_ref().is_some_and(|ends| ends.client.join(command, Join::Descriptors, jobs).is_ok());
-        if !joined {
-            // A make that goes past the shims runs one job at a time.
-            command.env("MAKEFLAGS", flags.without_jobserver());
-        }
-        if let Some(cargo) = cargo {
-            command.env("CARGO_MAKEFLAGS", cargo);
-        }
-        let makeflags = get(command, "MAKEFLAGS").unwrap_or_default();
+        let joined = ends.as_ref().and_then(|ends| flags.with_jobserver(&ends.auth(), jobs).ok());
+        // A make that goes past the shims runs one job at a time without.
+        let makeflags = joined.unwrap_or_else(|| flags.without_jobserver());
         command.env("MAKEFLAGS", words::with(&makeflags, path));
     }
 

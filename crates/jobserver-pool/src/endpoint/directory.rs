@@ -36,7 +36,7 @@ impl Directory {
             // Others may pass through, not list: who can open a folder can lock it, and no server would start there again.
             Reach::Everyone => (0o711, 0o711),
         };
-        make(path, outer)?;
+        let is_new = make(path, outer)?;
         let path = fs::canonicalize(path).map_err(|error| failed(error, "can't find", path))?;
         check(&path)?;
         let lock = File::open(&path).map_err(|error| failed(error, "can't open", &path))?;
@@ -56,14 +56,28 @@ impl Directory {
             Err(error) => return Err(failed(error.into(), "can't lock", &path)),
         }
         let directory = Directory { path, _lock: lock };
-        Fuse::clear(&directory.mount())?;
+        if !is_new {
+            directory.clear()?;
+        }
+        for (folder, mode) in [(directory.fifos(), inner), (directory.mount(), outer)] {
+            make(&folder, mode)?;
+            // Whatever the umask is that we were started with.
+            fs::set_permissions(&folder, Permissions::from_mode(mode))
+                .map_err(|error| failed(error, "can't set the mode of", &folder))?;
+        }
+        Ok(directory)
+    }
+
+    /// Removes what a killed server left there, and nothing else.
+    fn clear(&self) -> io::Result<()> {
+        Fuse::clear(&self.mount())?;
         let mut left = Vec::new();
-        for folder in [directory.fifos(), directory.mount()] {
+        for folder in [self.fifos(), self.mount()] {
             if fs::symlink_metadata(&folder).is_ok_and(|found| !found.is_dir()) {
                 return Err(refused(io::ErrorKind::AlreadyExists, &folder, NOT_A_POOLS));
             }
         }
-        for entry in fs::read_dir(directory.fifos()).into_iter().flatten() {
+        for entry in fs::read_dir(self.fifos()).into_iter().flatten() {
             let entry = entry?;
             let is_number = entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit);
             if !is_number || !entry.file_type()?.is_fifo() {
@@ -74,13 +88,7 @@ impl Directory {
         for path in left {
             fs::remove_file(&path).map_err(|error| failed(error, "can't remove", &path))?;
         }
-        for (folder, mode) in [(directory.fifos(), inner), (directory.mount(), outer)] {
-            make(&folder, mode)?;
-            // Whatever the umask is that we were started with.
-            fs::set_permissions(&folder, Permissions::from_mode(mode))
-                .map_err(|error| failed(error, "can't set the mode of", &folder))?;
-        }
-        Ok(directory)
+        Ok(())
     }
 
     /// The folder of FIFOs.
@@ -106,10 +114,11 @@ impl Drop for Directory {
     }
 }
 
-fn make(path: &Path, mode: u32) -> io::Result<()> {
+/// False: there is something already.
+fn make(path: &Path, mode: u32) -> io::Result<bool> {
     match DirBuilder::new().mode(mode).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed(error, "can't make", path)),
-        _ => Ok(()),
+        made => Ok(made.is_ok()),
     }
 }
 

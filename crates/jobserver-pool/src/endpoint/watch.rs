@@ -12,6 +12,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
@@ -20,6 +21,8 @@ use crate::failed::failed;
 
 /// Bytes that are read at once.
 const BUFFER: usize = 16 * 1024;
+/// What the kernel needs to see watches off, and the time until it may be asked to do so again at once.
+const SEEN_OFF: Duration = Duration::from_micros(100);
 /// Bytes of one event. Those of a watch on a file itself carry no name.
 const EVENT: usize = 16;
 
@@ -64,14 +67,17 @@ impl Watch {
 }
 
 impl Drop for Watch {
-    /// To close one that still watches waits until nobody in the kernel looks at its watches any more: milliseconds, where
-    /// processors are busy. With all of them removed before, one such wait is for both.
+    /// Closing one waits until nobody in the kernel looks at watches that are gone. The files of the last FIFOs went just
+    /// before, and the kernel is seeing their watches off: who asks again within 25 us of that (Linux's
+    /// `srcutree.exp_holdoff`) waits for several ticks, 4 to 28 ms here, and who asks later for nothing. One such wait is
+    /// for both, if none of them still watches.
     fn drop(&mut self) {
         for source in [&self.news, &self.takes] {
             for &watch in source.numbers.keys() {
                 let _ = inotify::remove_watch(&source.inotify, watch);
             }
         }
+        std::thread::sleep(SEEN_OFF);
     }
 }
 

@@ -78,17 +78,20 @@ impl Engine {
             *known = if parent.is_some() { client } else { *known };
         }
         self.clients.insert(client, Client::new(number, place, process));
-        if let Some(parent) = parent.and_then(|parent| self.nearest(place, parent)) {
+        if let Some(parent) = process.zip(parent).and_then(|(process, parent)| self.nearest(place, process, parent)) {
             self.scheduler.set_parent(now, client, parent);
         }
         self.set_kind(client, client::kind(kind));
         self.tell_descriptors(client, number, kind);
     }
 
-    /// The client that this process is, or one of its parents, up to whoever speaks for the lease.
-    fn nearest(&self, place: endpoint::LeaseId, pid: u32) -> Option<EndpointId> {
+    /// The client that is the nearest of the parents of this process, up to whoever speaks for the lease.
+    fn nearest(&self, place: endpoint::LeaseId, process: ProcessId, parent: u32) -> Option<EndpointId> {
         let speaker = self.places.get(&place).and_then(|lease| self.leases.get(lease)).map(|lease| lease.owner.pid);
-        for pid in std::iter::once(pid).chain(process::ancestors(pid)) {
+        if Some(process.pid) == speaker {
+            return None;
+        }
+        for pid in std::iter::once(parent).chain(process::ancestors(parent)) {
             let client = self.by_pid.get(&(place, pid)).copied();
             if client.is_some() || Some(pid) == speaker {
                 return client;

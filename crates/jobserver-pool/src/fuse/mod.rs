@@ -85,13 +85,11 @@ impl Fuse {
     /// The first number a link can have.
     pub const FIRST_NODE: u64 = wire::ROOT + 1;
 
-    /// Mounts at `at`, an absolute path without links or dots to an empty directory that no living server uses; a
-    /// mount that a killed server left there is taken away first.
+    /// Mounts at `at`, an absolute path without links or dots to an empty directory that no living server uses.
     ///
     /// # Errors
     /// Neither a direct mount nor `fusermount3` works: the error names both reasons.
     pub fn mount(at: &Path, reach: Reach) -> io::Result<Fuse> {
-        Fuse::clear(at)?;
         let (device, mount) = mount::mount(at, reach)?;
         let (links, nodes, buffer) = (BTreeMap::new(), HashMap::new(), vec![0; wire::BUFFER]);
         let names_hold = if reach == Reach::Owner { NAME_HOLDS.0 } else { Duration::ZERO };

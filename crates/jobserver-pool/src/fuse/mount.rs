@@ -4,8 +4,8 @@
 //! `fusermount3` mounts and sends the descriptor back through a socket. A killed server leaves a mount whose every use
 //! is ENOTCONN: [`clear`] takes it away, and nothing else that may be mounted there.
 //!
-//! Nothing here may look at a path on the mount while its server (this very thread) can't answer: the mount table is
-//! read instead, and the device is closed before the helper unmounts.
+//! Nothing here may ask the mount anything while its server (this very thread) can't answer: the mount table is
+//! read instead, or its number alone, and the device is closed before the helper unmounts.
 
 use std::ffi::CString;
 use std::fs;
@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{statx, AtFlags, Mode, OFlags, StatxFlags, CWD};
 use rustix::mount::{MountFlags, UnmountFlags};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 
@@ -31,6 +31,8 @@ const TYPE: &str = "fuse.jobserver";
 #[derive(Debug)]
 pub(super) struct Mount {
     at: PathBuf,
+    /// Its number among mounts, if the kernel tells (Linux 5.8).
+    id: Option<u64>,
 }
 
 /// Mounts at `at`, an absolute path without links or dots, and returns the device that requests are read from.
@@ -42,7 +44,7 @@ pub(super) fn mount(at: &Path, reach: Reach) -> io::Result<(OwnedFd, Mount)> {
             io::Error::new(helper.kind(), text)
         })?,
     };
-    let mount = Mount { at: at.to_owned() };
+    let mount = Mount { at: at.to_owned(), id: mount_id(at) };
     rustix::io::ioctl_fionbio(&device, true)?;
     Ok((device, mount))
 }
@@ -59,7 +61,8 @@ pub(super) fn clear(at: &Path) -> io::Result<()> {
 impl Drop for Mount {
     fn drop(&mut self) {
         // Somebody else may have taken ours away and mounted another thing. Best effort: the next start clears the rest.
-        if is_mounted(&self.at).unwrap_or(true) {
+        let is_ours = self.id.is_some() && mount_id(&self.at) == self.id;
+        if is_ours || is_mounted(&self.at).unwrap_or(true) {
             let _ = unmount(&self.at);
         }
     }
@@ -133,6 +136,13 @@ fn unmount(at: &Path) -> io::Result<()> {
         return Ok(());
     }
     Err(io::Error::other(format!("{HELPER}: {}", String::from_utf8_lossy(&output.stderr).trim())))
+}
+
+/// The number of the mount that `at` is on, without a question to its server.
+fn mount_id(at: &Path) -> Option<u64> {
+    let flags = AtFlags::STATX_DONT_SYNC | AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    let found = statx(CWD, at, flags, StatxFlags::MNT_ID).ok()?;
+    (found.stx_mask & StatxFlags::MNT_ID.bits() != 0).then_some(found.stx_mnt_id)
 }
 
 /// Whether a mount of our type is at `at`.

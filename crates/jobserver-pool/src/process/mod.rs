@@ -84,7 +84,7 @@ impl Process {
     /// # Errors
     /// As [`Process::of_thread`]; the descriptor is no pidfd, or the process lives where we can't see it.
     pub fn of_pidfd(pidfd: OwnedFd) -> io::Result<Process> {
-        let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
+        let text = whole(&format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
         let not = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
         // -1 of one that has ended, 0 of one outside of our namespace.
         match field(&text, "Pid:").map(str::parse) {
@@ -137,14 +137,14 @@ impl Process {
 /// # Errors
 /// ENOENT if there is no such thread.
 pub fn group_of(tid: u32) -> io::Result<u32> {
-    let text = fs::read_to_string(format!("/proc/{tid}/status"))?;
+    let text = whole(&format!("/proc/{tid}/status"))?;
     field(&text, "Tgid:").and_then(|pid| pid.parse().ok()).ok_or_else(|| unreadable("status", tid))
 }
 
 /// Whether process `pid` counts processes as we do: what it says of a pid is of no use if it lives in a pid namespace of
 /// its own.
 pub fn counts_alike(pid: u32) -> bool {
-    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let text = whole(&format!("/proc/{pid}/status")).unwrap_or_default();
     field(&text, "NSpid:").is_some_and(|pids| pids.split_whitespace().count() == 1)
 }
 
@@ -153,11 +153,19 @@ pub fn counts_alike(pid: u32) -> bool {
 /// # Errors
 /// ENOENT if it is gone.
 pub fn about(pid: u32) -> io::Result<About> {
-    let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let text = whole(&format!("/proc/{pid}/status"))?;
     // Real, effective, saved, filesystem.
     let uid = field(&text, "Uid:").and_then(|ids| ids.split_whitespace().nth(1)?.parse().ok());
     let Stat { command, parent, .. } = stat(pid)?;
     Ok(About { command, uid: uid.ok_or_else(|| unreadable("status", pid))?, parent })
+}
+
+/// A file that has no size, read at once: with the little room that is made for such a one, the kernel would write it anew
+/// for each piece.
+fn whole(path: &str) -> io::Result<String> {
+    let mut text = String::with_capacity(4096);
+    fs::File::open(path)?.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// The parents of process `pid`, the nearest first, up to the one that can't be seen.

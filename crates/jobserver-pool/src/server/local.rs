@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 use std::thread::{Builder, JoinHandle};
 
 use super::{Server, UNNAMED};
-use crate::control::{Status, SOCKET};
+use crate::control::{Open, Status, SOCKET};
 use crate::endpoint::{self, Style};
 use crate::failed::failed;
+use crate::lease::Lease;
 
 /// What the directories of local pools are called; the rest of the name is chance's.
 pub const OF_ONE_COMMAND: &str = "jobserver-run-";
@@ -29,39 +30,36 @@ pub struct Local {
 }
 
 impl Local {
-    /// Serves `capacity` slots from a new directory in `parent`.
+    /// Serves `capacity` slots from a new directory in `parent`; the lease is there before the thread is, so that nobody
+    /// waits for an answer.
     ///
     /// # Errors
-    /// As [`Server::start`]; no directory can be made in `parent`; no thread can be had.
-    pub fn start(parent: &Path, style: Style, capacity: u32, tell: fn(&str)) -> io::Result<Local> {
+    /// As [`Server::start`] and [`Lease::open`]; no directory can be made in `parent`; no thread can be had.
+    pub fn start(parent: &Path, style: Style, capacity: u32, open: Open, tell: fn(&str)) -> io::Result<(Local, Lease)> {
         sweep(parent);
         let name = format!("{OF_ONE_COMMAND}{}-{:08x}", std::process::id(), chance()?);
         let directory = parent.join(name);
         let opened = Server::start(&directory, style, capacity, tell).and_then(|mut server| {
+            // Nobody holds its clients' FIFOs when this process is gone, and they may outlive it.
+            server.never_split();
+            let lease = server.open_lease(&directory, open)?;
             server.publish()?;
-            Ok(server)
+            Ok((server, lease))
         });
-        let mut server = match opened {
-            Ok(server) => server,
+        let (mut server, lease) = match opened {
+            Ok(opened) => opened,
             Err(error) => {
                 let _ = fs::remove_dir(&directory);
                 return Err(error);
             }
         };
-        // Nobody holds its clients' FIFOs when this process is gone, and they may outlive it.
-        server.never_split();
         let (stop, stopped) = UnixStream::pair()?;
         let body = move || {
             server.serve(stopped.as_fd())?;
             Ok(server.engine().status(|_| true))
         };
         let thread = Builder::new().name("pool".to_string()).spawn(body)?;
-        Ok(Local { directory, stop, thread: Some(thread) })
-    }
-
-    /// Where it is served.
-    pub fn directory(&self) -> &Path {
-        &self.directory
+        Ok((Local { directory, stop, thread: Some(thread) }, lease))
     }
 
     /// Ends the pool, and tells how it stood at the end.

@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::event::epoll::EventFlags;
@@ -17,6 +18,7 @@ use crate::control::{Lines, Open, Reply, Request, VERSION};
 use crate::endpoint::Kind;
 use crate::engine::Owner;
 use crate::fuse::Reach;
+use crate::lease::{patient, Lease};
 use crate::ledger::{LeaseId, Stage, Terms};
 use crate::process::{self, Process};
 
@@ -58,6 +60,20 @@ impl Server {
         std::os::unix::fs::chown(&self.socket, None, Some(group))?;
         fs::set_permissions(&self.socket, Permissions::from_mode(0o660))?;
         Ok(())
+    }
+
+    /// Opens a lease for this very process, which does not serve yet.
+    ///
+    /// # Errors
+    /// As [`Lease::open`].
+    pub(super) fn open_lease(&mut self, directory: &Path, open: Open) -> io::Result<Lease> {
+        let (theirs, ours) = UnixStream::pair()?;
+        let id = self.next_peer;
+        self.admit(ours)?;
+        Lease::over(patient(theirs)?, directory, open, || {
+            self.hear(id);
+            self.turn_engine();
+        })
     }
 
     pub(super) fn accept(&mut self) {
