@@ -24,14 +24,14 @@ pub(crate) fn run(args: &cli::Run) -> exit::Code {
             return exit::OURS;
         }
     };
-    let (plan, shims) = plan::make(&Wish::of(args));
+    let (plan, mut shims) = plan::make(&Wish::of(args));
     let jobs_alone = plan.jobs_alone();
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => return become_command(args, jobs_alone, &error),
     };
     let bond = Bond::tie();
-    let Some((pool, started)) = start(args, plan, shims.as_ref(), &mut signals, timeline.as_mut()) else {
+    let Some((pool, started)) = start(args, plan, &mut shims, &mut signals, timeline.as_mut()) else {
         return exit::of_signal(signals.first());
     };
     let status = match started {
@@ -67,7 +67,7 @@ pub(crate) fn run(args: &cli::Run) -> exit::Code {
 fn start(
     args: &cli::Run,
     plan: Plan,
-    shims: Option<&Shims>,
+    shims: &mut Option<Shims>,
     signals: &mut Signals,
     mut timeline: Option<&mut Timeline>,
 ) -> Option<(Pool, io::Result<Child>)> {
@@ -75,7 +75,7 @@ fn start(
     let mut command = spawn::command(&args.command);
     let words = Words::of(args);
     let mut pool = Pool::open(plan, &words, &mut command, || signals.want_end())?;
-    shim::hand(shims, &mut command);
+    shim::hand(shims.as_ref(), &mut command);
     // A tool that is called by its path goes past the shims.
     let by_name = !args.command[0].as_encoded_bytes().contains(&b'/');
     let drops = shims.is_some() && args.shim() == cli::Shim::All && by_name;
@@ -89,7 +89,7 @@ fn start(
     }
     let join = |pool: &Pool, shell: &mut Command| {
         pool.join(shell)?;
-        shim::hand(shims, shell);
+        shim::hand(shims.as_ref(), shell);
         Ok(())
     };
     if let Some(timeline) = &mut timeline {
@@ -99,10 +99,15 @@ fn start(
     if let Some(error) = started.as_ref().err().filter(|error| pool.exists() && spawn::lacks_descriptors(error)) {
         // The pool has taken those that the start needs.
         pool.close();
+        *shims = None;
         command = spawn::command(&args.command);
         pool = Pool::without(jobs_alone, error, &mut command);
         shim::hand(None, &mut command);
-        started = spawn::start(command, &args.command, |shell| join(&pool, shell));
+        started = spawn::start(command, &args.command, |shell| {
+            pool.join(shell)?;
+            shim::hand(None, shell);
+            Ok(())
+        });
     }
     if let Ok(child) = &started {
         pool.started(child.id());

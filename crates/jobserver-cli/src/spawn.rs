@@ -69,9 +69,12 @@ pub(crate) fn start(
     words: &[OsString],
     prepare: impl Fn(&mut Command) -> io::Result<()>,
 ) -> io::Result<Child> {
-    // The standard library forks where the command has a PATH of its own to be found in. Threads of ours wait for that, and
-    // posix_spawn, which it uses for a file, is quicker.
-    if let Some(file) = own_path(&command).and_then(|path| find(&words[0], path)) {
+    // Where the command has a PATH of its own to be found in, the standard library forks, and our other threads wait for
+    // memory meanwhile; a file is started by posix_spawn, which is quicker. From a folder that is not absolute a script
+    // would see another name of itself.
+    let is_name = !words[0].as_bytes().contains(&b'/');
+    let file = own_path(&command).filter(|_| is_name).and_then(|path| find(&words[0], Some(path)));
+    if let Some(file) = file.filter(|file| file.is_absolute()) {
         let mut direct = Command::new(file);
         direct.arg0(&words[0]).args(&words[1..]);
         // If not so, then as everybody would find it, and with the error that this makes.
@@ -89,7 +92,7 @@ pub(crate) fn start(
         return Err(error);
     }
     let path = own_path(&command).map(OsStr::to_os_string).or_else(|| std::env::var_os("PATH"));
-    let Some(script) = find(&words[0], &path.unwrap_or_default()) else {
+    let Some(script) = find(&words[0], path.as_deref()) else {
         return Err(error);
     };
     let mut shell = Command::new("/bin/sh");
@@ -126,7 +129,7 @@ fn own_path(command: &Command) -> Option<&OsStr> {
 }
 
 /// The file that running `program` would execute.
-fn find(program: &OsStr, path: &OsStr) -> Option<PathBuf> {
+fn find(program: &OsStr, path: Option<&OsStr>) -> Option<PathBuf> {
     if program.as_bytes().contains(&b'/') {
         // A leading dash would be an option of the shell's.
         return Some(Path::new(".").join(program));
@@ -134,7 +137,7 @@ fn find(program: &OsStr, path: &OsStr) -> Option<PathBuf> {
     let executable = |file: &PathBuf| {
         fs::metadata(file).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
     };
-    std::env::split_paths(path).map(|folder| Path::new(".").join(folder).join(program)).find(executable)
+    std::env::split_paths(path?).map(|folder| Path::new(".").join(folder).join(program)).find(executable)
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use crate::cli;
 
-const COMMAND_MOST: usize = 1000;
+/// Characters of what is for people, in one line of the protocol: not all of a long list of files.
+const MOST: usize = 1000;
 
 // Pools that are told are Linux' so far.
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
@@ -41,9 +42,8 @@ impl Words {
         let program = Path::new(&command[0]).file_name().unwrap_or(&command[0]);
         let words: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
         Words {
-            name: name.map_or_else(|| program.to_string_lossy().into_owned(), str::to_string),
-            // For people, in one line of the protocol: not all of a long list of files.
-            command: words.join(" ").chars().take(COMMAND_MOST).collect(),
+            name: shortened(name.unwrap_or(&program.to_string_lossy())),
+            command: shortened(&words.join(" ")),
             now: false,
             weight: 1,
             floor: 1,
@@ -52,4 +52,8 @@ impl Words {
             said_waiting: Cell::new(false),
         }
     }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(MOST).collect()
 }

@@ -262,6 +262,7 @@ pub(crate) fn connect(directory: &Path) -> io::Result<Lines> {
 pub(crate) fn patient(stream: UnixStream) -> io::Result<Lines> {
     // A server that was stopped must not stop everybody.
     stream.set_read_timeout(Some(ANSWER))?;
+    stream.set_write_timeout(Some(ANSWER))?;
     Ok(Lines::new(stream))
 }
 

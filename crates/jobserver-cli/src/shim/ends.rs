@@ -38,8 +38,7 @@ pub(super) fn open_at(path: &Path, is_link: bool) -> io::Result<Auth> {
     Ok(Auth::Pipe { read: hand_down(read)?.into_raw_fd(), write: hand_down(write)?.into_raw_fd() })
 }
 
-/// The ends for tools that go past the shims, of a process that starts no command which is not to have them. Closed when
-/// this is dropped.
+/// The ends for tools that go past the shims. Whatever this process starts has them, until this is dropped.
 pub(super) struct Ends {
     read: OwnedFd,
     write: OwnedFd,
@@ -57,12 +56,14 @@ impl Ends {
     pub(super) fn open(path: &Path) -> io::Result<Ends> {
         let flags = OFlags::CLOEXEC | OFlags::NOCTTY;
         let quick = retry_on_intr(|| open(path, OFlags::RDONLY | OFlags::NONBLOCK | flags, Mode::empty()))?;
-        // The same pipe, without asking for it again.
+        // The same pipe, without asking for it again, where there is such a path.
         let same = PathBuf::from(format!("/proc/self/fd/{}", quick.as_raw_fd()));
-        let path = if cfg!(target_os = "linux") { &same } else { path };
-        let again = |how| retry_on_intr(|| open(path, how | flags, Mode::empty()));
-        let (read, write) = (again(OFlags::RDONLY)?, again(OFlags::WRONLY)?);
-        Ok(Ends { read: hand_down(read)?, write: hand_down(write)?, _quick: quick })
+        let at = |path: &Path, how| retry_on_intr(|| open(path, how | flags, Mode::empty()));
+        let again = |how| at(&same, how).or_else(|_| at(path, how));
+        // In this order neither waits for somebody to open the other end.
+        let write = hand_down(again(OFlags::WRONLY)?)?;
+        let read = hand_down(again(OFlags::RDONLY)?)?;
+        Ok(Ends { read, write, _quick: quick })
     }
 
     pub(super) fn auth(&self) -> Auth {

@@ -40,7 +40,8 @@ impl Shims {
         let program = Path::new(command.get_program());
         let through_shim =
             ["make", "gmake"].map(Path::new).iter().any(|name| program == *name || program == self.folder.join(name));
-        if !self.old_make || through_shim {
+        // But where they are open already, for other commands, it is told of them: it closes what it does not need.
+        if !self.old_make || (through_shim && self.ends.get().is_none()) {
             return;
         }
         let jobs = jobs(flags);

@@ -147,3 +147,12 @@ fn a_command_gets_no_descriptor_but_those_of_its_pool() {
     assert_eq!(count(&["--style", "fifo"]), plain);
     assert_eq!(count(&["--style", "pipe"]), plain + 2);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_name_may_be_as_long_as_an_argument() {
+    let sandbox = Sandbox::new();
+    // Each character takes six in the protocol.
+    let name = "\u{1}".repeat(120_000);
+    sandbox.run(&["-j2", "--style", "tracked", "--name", &name, "--", "true"]).is_clean();
+}

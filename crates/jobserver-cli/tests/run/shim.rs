@@ -191,3 +191,34 @@ fn without_a_place_for_the_shims_there_is_a_line_and_a_pipe() {
         assert!(outcome.out.starts_with("-j3 --jobserver-fds="), "{outcome:?}");
     }
 }
+
+#[test]
+fn a_script_is_called_what_env_would_call_it() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.path("sub")).unwrap();
+    for script in ["sub/hello", "here"] {
+        sandbox.script(script, "#!/bin/sh\necho \"$0 $1\"\n");
+    }
+    let absolute = sandbox.path("sub");
+    for (folders, word) in [
+        ("", "sub/hello"),
+        ("", "./sub/hello"),
+        (text(&absolute), "hello"),
+        ("sub", "hello"),
+        ("./sub", "hello"),
+        ("nowhere:sub", "hello"),
+        ("", "here"),
+    ] {
+        let path = format!("{folders}:{}", path(&sandbox));
+        let of = |mut command: Command| {
+            let outcome = sandbox.finish({
+                command.args([word, "x"]).env("PATH", &path);
+                command
+            });
+            outcome.is_clean();
+            outcome.out
+        };
+        let as_ever = of(sandbox.command("env"));
+        assert_eq!(of(sandbox.jobserver(&["-j2", "--"])), as_ever, "{folders:?} {word}");
+    }
+}

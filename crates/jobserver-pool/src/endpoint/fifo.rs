@@ -41,6 +41,8 @@ pub(super) struct Fifo {
     /// Opened and closed by others so far, as far as events told: two of a kind in a row may be told as one.
     pub opens: u64,
     pub closes: u64,
+    /// So many descriptors of its owner were seen at once: there were as many opens at least.
+    pub found: u64,
     file: OwnedFd,
     path: PathBuf,
     name: String,
@@ -61,7 +63,18 @@ impl Fifo {
             let _ = std::fs::remove_file(&path);
             failed(error.into(), "can't open the FIFO", &path)
         })?;
-        Ok(Fifo { number, opens: 0, closes: 0, file, name: number.to_string(), path, device, inode, lying: 0 })
+        Ok(Fifo {
+            number,
+            opens: 0,
+            closes: 0,
+            found: 0,
+            file,
+            name: number.to_string(),
+            path,
+            device,
+            inode,
+            lying: 0,
+        })
     }
 
     /// One that an earlier server made; `file` is a descriptor of its own kind. What lies in it counts as known.
@@ -76,7 +89,7 @@ impl Fifo {
         let target = std::fs::read_link(&path)?.to_string_lossy().into_owned();
         let name = target.trim_end_matches(" (deleted)").rsplit('/').next().unwrap_or_default().to_owned();
         let (device, inode) = (stat.st_dev, stat.st_ino);
-        let mut fifo = Fifo { number, opens: 0, closes: 0, file, path, name, device, inode, lying: 0 };
+        let mut fifo = Fifo { number, opens: 0, closes: 0, found: 0, file, path, name, device, inode, lying: 0 };
         fifo.moved()?;
         Ok(fifo)
     }

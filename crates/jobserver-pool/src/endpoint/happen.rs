@@ -200,6 +200,7 @@ impl Endpoints {
             return Ok(());
         }
         let found = if endpoint.roles.wants_look(end) { endpoint.seen(end) } else { Vec::new() };
+        endpoint.note_found(end, found.len() as u64);
         let was = endpoint.roles;
         let is_first = was == Roles::Fresh && end == End::In;
         if is_first && found.is_empty() && !std::mem::replace(&mut endpoint.unseen, true) {

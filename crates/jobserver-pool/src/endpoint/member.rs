@@ -92,6 +92,14 @@ impl Endpoint {
         process::descriptors(owner.pid, fifo.name(), fifo.inode()).unwrap_or_default()
     }
 
+    /// So many descriptors of its owner were seen on that FIFO.
+    pub fn note_found(&mut self, end: End, count: u64) {
+        let fifo = if end == End::In { &mut self.inn } else { &mut self.out };
+        if let Some(fifo) = fifo {
+            fifo.found = fifo.found.max(count);
+        }
+    }
+
     /// What came back since the last look, and what was taken.
     pub fn look(&mut self) -> io::Result<Moved> {
         let returned = self.out.as_mut().map_or(Ok(0), Fifo::empty)?;
@@ -130,7 +138,7 @@ impl Endpoint {
 
     /// Whether it is sure from what was told that nobody has any of it open.
     pub fn is_surely_closed(&self) -> bool {
-        !self.crowded && !self.inherited && self.fifos().all(Fifo::is_closed)
+        !self.crowded && !self.inherited && self.fifos().all(|fifo| fifo.is_closed() && fifo.found <= fifo.opens)
     }
 
     /// Whether its owner has any of it open.

@@ -21,8 +21,8 @@ use crate::failed::failed;
 
 /// Bytes that are read at once.
 const BUFFER: usize = 16 * 1024;
-/// What the kernel needs to see watches off, and the time until it may be asked to do so again at once.
-const SEEN_OFF: Duration = Duration::from_micros(100);
+/// A pause after the last watch was removed: asked sooner to close, the kernel would wait for several ticks.
+const PAUSE: Duration = Duration::from_micros(100);
 /// Bytes of one event. Those of a watch on a file itself carry no name.
 const EVENT: usize = 16;
 
@@ -77,7 +77,7 @@ impl Drop for Watch {
                 let _ = inotify::remove_watch(&source.inotify, watch);
             }
         }
-        std::thread::sleep(SEEN_OFF);
+        std::thread::sleep(PAUSE);
     }
 }
 

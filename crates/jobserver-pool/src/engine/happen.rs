@@ -232,4 +232,34 @@ mod tests {
         assert!(engine.clients.is_empty());
         client.wait().unwrap();
     }
+
+    #[test]
+    fn opens_that_are_told_as_one_hide_no_heir() {
+        let (parent, mut engine) = pool(4);
+        engine.never_split();
+        let (_, path) = lease(&mut engine, "build");
+        let opened = parent.path().join("opened");
+        let script =
+            "exec 3<>$1 4<>/proc/self/fd/3 5<>/proc/self/fd/3 6<&0; : >$2; (exec 3>&-; read go <&6) & exec sleep 600";
+        let mut command = Command::new("sh");
+        let mut client =
+            command.args(["-c", script, "sh"]).arg(path).arg(&opened).stdin(Stdio::piped()).spawn().unwrap();
+        while !opened.exists() {
+            engine.turn().unwrap();
+            // It opens the rest while nobody reads what is told of the first.
+            thread::sleep(std::time::Duration::from_millis(50));
+        }
+        let comm = format!("/proc/{}/comm", client.id());
+        let is_there = |engine: &Engine| {
+            !engine.clients.is_empty() && std::fs::read_to_string(&comm).is_ok_and(|name| name == "sleep\n")
+        };
+        until("the client comes", &mut engine, is_there);
+        client.kill().unwrap();
+        let gate = client.stdin.take();
+        client.wait().unwrap();
+        let is_heir = |known: &Client| known.process.is_some_and(|process| process.pid != client.id());
+        until("its heir is found", &mut engine, |engine| engine.clients.values().any(is_heir));
+        drop(gate);
+        until("nobody is left", &mut engine, |engine| engine.clients.is_empty());
+    }
 }

@@ -5,7 +5,7 @@
 //! is ENOTCONN: [`clear`] takes it away, and nothing else that may be mounted there.
 //!
 //! Nothing here may ask the mount anything while its server (this very thread) can't answer: the mount table is
-//! read instead, or its number alone, and the device is closed before the helper unmounts.
+//! read instead, or statx asked for the mount's number, of which its server doesn't hear, and the device is closed before the helper unmounts.
 
 use std::ffi::CString;
 use std::fs;
@@ -26,12 +26,14 @@ const DEVICE: &str = "/dev/fuse";
 const HELPER: &str = "fusermount3";
 /// How the mount is called in the mount table: the type that [`clear`] looks for.
 const TYPE: &str = "fuse.jobserver";
+/// `STATX_MNT_ID_UNIQUE`: the number of before is used again.
+const UNIQUE_ID: StatxFlags = StatxFlags::from_bits_retain(0x4000);
 
 /// A mount that is taken away when this is dropped.
 #[derive(Debug)]
 pub(super) struct Mount {
     at: PathBuf,
-    /// Its number among mounts, if the kernel tells (Linux 5.8).
+    /// Its number among all mounts that there were, if the kernel tells (Linux 6.8).
     id: Option<u64>,
 }
 
@@ -138,11 +140,11 @@ fn unmount(at: &Path) -> io::Result<()> {
     Err(io::Error::other(format!("{HELPER}: {}", String::from_utf8_lossy(&output.stderr).trim())))
 }
 
-/// The number of the mount that `at` is on, without a question to its server.
+/// The number of the mount that `at` is on, which no other mount ever gets, without a question to its server.
 fn mount_id(at: &Path) -> Option<u64> {
     let flags = AtFlags::STATX_DONT_SYNC | AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-    let found = statx(CWD, at, flags, StatxFlags::MNT_ID).ok()?;
-    (found.stx_mask & StatxFlags::MNT_ID.bits() != 0).then_some(found.stx_mnt_id)
+    let found = statx(CWD, at, flags, UNIQUE_ID).ok()?;
+    (found.stx_mask & UNIQUE_ID.bits() != 0).then_some(found.stx_mnt_id)
 }
 
 /// Whether a mount of our type is at `at`.
