@@ -57,7 +57,7 @@ pub fn clear(path: &Path) -> io::Result<()> {
 /// All endpoints of a pool.
 #[derive(Debug)]
 pub struct Endpoints {
-    // In this order they are dropped: no new client, no FIFO, no directory.
+    // In this order they are dropped.
     fuse: Option<Fuse>,
     endpoints: HashMap<EndpointId, Endpoint>,
     heirs: Heirs,
@@ -96,6 +96,15 @@ struct Lease {
     /// Made with the lease: when there are no descriptors left it must be there already.
     shared: EndpointId,
     told: bool,
+}
+
+impl Drop for Endpoints {
+    /// The kernel sees the watches off while the mount is taken away.
+    fn drop(&mut self) {
+        self.endpoints.clear();
+        self.heirs = Heirs::default();
+        self.watch.end();
+    }
 }
 
 /// Which descriptor epoll speaks of: these three, else an endpoint's pidfd by the endpoint's number.

@@ -77,7 +77,7 @@ impl Endpoints {
     /// # Errors
     /// The kernel has no memory for it.
     pub fn hear(&mut self, what: Hearing) -> io::Result<()> {
-        let Watch { news, takes } = &self.watch;
+        let Watch { news, takes, .. } = &self.watch;
         let was = self.hearing;
         for (source, id, least) in [(news, NEWS, Hearing::Returns), (takes, TAKES, Hearing::All)] {
             match (was >= least, what >= least) {
