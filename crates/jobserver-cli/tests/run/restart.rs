@@ -131,6 +131,10 @@ fn held_by_a_client(served: &mut Served<'_>, pipes: usize) -> (Speaker, u64, Chi
     if let Some(client) = &mut wanting {
         drop(client.stdin.take());
         client.wait().unwrap();
+        let clients = |lease: &Value| lease["endpoints"].as_array().unwrap().len();
+        served.until("its token is another's", |status| {
+            status["leases"].as_array().unwrap().iter().map(clients).sum::<usize>() == 1
+        });
     }
     kill(served);
     served.start(&["-j4"]);

@@ -20,6 +20,7 @@ impl Engine {
         match action {
             Action::Offer { endpoint, count } => {
                 self.touched.push(endpoint);
+                self.write_sum(endpoint);
                 let laid = self.number(endpoint).map(|number| self.endpoints.offer(number, count as usize));
                 if !matches!(laid, Some(Ok(()))) {
                     self.scheduler.refused(self.now(), endpoint, count);
@@ -40,5 +41,43 @@ impl Engine {
             Action::Grant { lease } => self.granted(lease),
             Action::Start { endpoint } => self.start_paused(endpoint),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+    use std::io::{Read as _, Write as _};
+    use std::thread;
+
+    use crate::engine::world::{lease, pool};
+
+    #[test]
+    fn what_is_given_out_was_written_down_before() {
+        let (parent, mut engine) = pool(2);
+        let (_, path) = lease(&mut engine, "build");
+        let journal = parent.path().join("pool/journal");
+        let client = thread::spawn(move || {
+            for _ in 0..300 {
+                // Each time it is another client.
+                let mut fifo = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+                let mut token = [0];
+                fifo.read_exact(&mut token).unwrap();
+                let written = std::fs::read(&journal).unwrap();
+                fifo.write_all(&token).unwrap();
+                // The head, the lease, and this one.
+                let record =
+                    written.get(8 + 28 + 24..8 + 2 * 28).map(|sum| u32::from_ne_bytes(sum.try_into().unwrap()));
+                assert!(record.is_some_and(|sum| sum > 0), "{written:?}");
+            }
+        });
+        while !client.is_finished() {
+            engine.turn().unwrap();
+        }
+        client.join().unwrap();
+        while engine.ledger().held() > 1 {
+            engine.turn().unwrap();
+        }
+        assert_eq!(engine.ledger().strays(), 0);
     }
 }

@@ -15,7 +15,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::{Engine, Lease};
-use crate::ledger::LeaseId;
+use crate::ledger::{EndpointId, LeaseId};
 
 /// The name of the file in the pool's directory.
 const NAME: &str = "journal";
@@ -98,12 +98,18 @@ impl Journal {
 impl Engine {
     pub(super) fn write_journal(&mut self) {
         for client in std::mem::take(&mut self.touched) {
-            let sum = self.ledger().endpoint(client).map_or(0, |account| account.held() + account.offered());
-            let Some(known) = self.clients.get_mut(&client) else { continue };
-            if std::mem::replace(&mut known.written, sum) != sum {
-                let key = (known.number.0, self.endpoints.file_id(known.number));
-                self.journal.write(key, sum);
-            }
+            self.write_sum(client);
+        }
+    }
+
+    /// What a client has, by the accounts. Before it is given more: if we are killed between the two, it has more by the
+    /// journal than it has, and that is free again when it ends. The other way round it would hold what the pool gives out.
+    pub(super) fn write_sum(&mut self, client: EndpointId) {
+        let sum = self.ledger().endpoint(client).map_or(0, |account| account.held() + account.offered());
+        let Some(known) = self.clients.get_mut(&client) else { return };
+        if std::mem::replace(&mut known.written, sum) != sum {
+            let key = (known.number.0, self.endpoints.file_id(known.number));
+            self.journal.write(key, sum);
         }
     }
 
