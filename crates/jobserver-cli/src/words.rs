@@ -6,7 +6,8 @@ use std::path::Path;
 
 use crate::cli;
 
-/// Characters of what is for people, in one line of the protocol: not all of a long list of files.
+/// So many characters of a name, and of a command, are told to a pool: they are shown to people, and a command may be a
+/// long list of files.
 const MOST: usize = 1000;
 
 // Pools that are told are Linux' so far.

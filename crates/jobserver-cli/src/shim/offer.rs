@@ -40,7 +40,8 @@ impl Shims {
         let program = Path::new(command.get_program());
         let through_shim =
             ["make", "gmake"].map(Path::new).iter().any(|name| program == *name || program == self.folder.join(name));
-        // But where they are open already, for other commands, it is told of them: it closes what it does not need.
+        // If this process has opened the ends already, for another command, make inherits them: so its shim is told their
+        // numbers, and closes those that it does not use.
         if !self.old_make || (through_shim && self.ends.get().is_none()) {
             return;
         }

@@ -171,8 +171,11 @@ impl Endpoints {
         let first = *self.processes.get(&(*lease, owner.as_ref()?.pid))?;
         let known = self.endpoints.get(&first).filter(|first| first.shut)?;
         let all: Vec<_> = [first].into_iter().chain(known.parts.iter().copied()).collect();
-        let is_closed = |id| self.endpoints.get(id).is_none_or(Endpoint::is_surely_closed);
-        all.iter().all(is_closed).then_some(all)
+        // A descriptor that was only copied makes it unsure for good; the owner lives, so it can be asked.
+        let is_closed = |endpoint: &Endpoint| {
+            endpoint.is_surely_closed() || (endpoint.is_told_closed() && !endpoint.is_open_at_owner())
+        };
+        all.iter().all(|id| self.endpoints.get(id).is_none_or(is_closed)).then_some(all)
     }
 
     /// Removes an endpoint and its FIFOs.

@@ -57,7 +57,7 @@ pub fn clear(path: &Path) -> io::Result<()> {
 /// All endpoints of a pool.
 #[derive(Debug)]
 pub struct Endpoints {
-    // In this order they are dropped.
+    // What `drop` leaves is dropped in this order: the mount before its directory.
     fuse: Option<Fuse>,
     endpoints: HashMap<EndpointId, Endpoint>,
     heirs: Heirs,

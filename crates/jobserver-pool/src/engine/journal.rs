@@ -104,6 +104,7 @@ impl Engine {
 
     /// What a client has, by the accounts. Before it is given more: if we are killed between the two, it has more by the
     /// journal than it has, and that is free again when it ends. The other way round it would hold what the pool gives out.
+    /// What somebody had and gave back in this turn is written last, for the same reason.
     pub(super) fn write_sum(&mut self, client: EndpointId) {
         let sum = self.ledger().endpoint(client).map_or(0, |account| account.held() + account.offered());
         let Some(known) = self.clients.get_mut(&client) else { return };

@@ -104,6 +104,31 @@ mod tests {
     }
 
     #[test]
+    fn a_closed_lease_is_forgotten_though_more_descriptors_were_seen_than_opens() {
+        let (_parent, mut engine) = pool(2);
+        // Beside another one that may want something: its clients have two FIFOs.
+        lease(&mut engine, "other");
+        let (lease, path) = lease(&mut engine, "build");
+        let opened = path.with_file_name("../open");
+        let script = "exec 3<>$1 4<>/proc/self/fd/3 5<>/proc/self/fd/3; : >$2; read go; exec 3>&- 4>&- 5>&-; read go";
+        let mut command = Command::new("sh");
+        let mut child =
+            command.args(["-c", script, "sh"]).arg(&path).arg(&opened).stdin(Stdio::piped()).spawn().unwrap();
+        while !opened.exists() {
+            engine.turn().unwrap();
+            // It opens the rest while nobody reads what is told of the first.
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        until("it is a client", &mut engine, |engine| !engine.clients.is_empty());
+        engine.close_lease(lease);
+        child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+        until("the lease is gone", &mut engine, |engine| engine.ledger().lease(lease).is_none());
+        assert!(child.try_wait().unwrap().is_none(), "it runs all the time");
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
+
+    #[test]
     fn one_that_holds_a_token_stays_until_it_ends() {
         let (_parent, mut engine) = pool(2);
         let (lease, mut child) = world(&mut engine, "head -c 1 <&3 >/dev/null");

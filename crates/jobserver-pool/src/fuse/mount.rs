@@ -26,7 +26,7 @@ const DEVICE: &str = "/dev/fuse";
 const HELPER: &str = "fusermount3";
 /// How the mount is called in the mount table: the type that [`clear`] looks for.
 const TYPE: &str = "fuse.jobserver";
-/// `STATX_MNT_ID_UNIQUE`: the number of before is used again.
+/// `STATX_MNT_ID_UNIQUE`. Unlike the number of `STATX_MNT_ID`, it is never given to a later mount.
 const UNIQUE_ID: StatxFlags = StatxFlags::from_bits_retain(0x4000);
 
 /// A mount that is taken away when this is dropped.
