@@ -16,7 +16,7 @@ use super::{Server, UNNAMED};
 use crate::control::{Open, Status, SOCKET};
 use crate::endpoint::{self, Style};
 use crate::failed::failed;
-use crate::lease::Lease;
+use crate::lease::{patient, Lease};
 
 /// What the directories of local pools are called; the rest of the name is chance's.
 pub const OF_ONE_COMMAND: &str = "jobserver-run-";
@@ -82,6 +82,19 @@ impl Local {
 impl Drop for Local {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+impl Server {
+    /// Opens a lease for this very process, which does not serve yet.
+    fn open_lease(&mut self, directory: &Path, open: Open) -> io::Result<Lease> {
+        let (speaker, peer) = UnixStream::pair()?;
+        let id = self.next_peer;
+        self.admit(peer)?;
+        Lease::over(patient(speaker)?, directory, open, || {
+            self.hear(id);
+            self.turn_engine();
+        })
     }
 }
 

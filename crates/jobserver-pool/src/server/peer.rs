@@ -8,7 +8,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::event::epoll::EventFlags;
@@ -18,7 +17,6 @@ use crate::control::{Lines, Open, Reply, Request, VERSION};
 use crate::endpoint::Kind;
 use crate::engine::Owner;
 use crate::fuse::Reach;
-use crate::lease::{patient, Lease};
 use crate::ledger::{LeaseId, Stage, Terms};
 use crate::process::{self, Process};
 
@@ -62,20 +60,6 @@ impl Server {
         Ok(())
     }
 
-    /// Opens a lease for this very process, which does not serve yet.
-    ///
-    /// # Errors
-    /// As [`Lease::open`].
-    pub(super) fn open_lease(&mut self, directory: &Path, open: Open) -> io::Result<Lease> {
-        let (theirs, ours) = UnixStream::pair()?;
-        let id = self.next_peer;
-        self.admit(ours)?;
-        Lease::over(patient(theirs)?, directory, open, || {
-            self.hear(id);
-            self.turn_engine();
-        })
-    }
-
     pub(super) fn accept(&mut self) {
         loop {
             match self.listener.accept() {
@@ -95,7 +79,7 @@ impl Server {
         }
     }
 
-    fn admit(&mut self, socket: UnixStream) -> io::Result<()> {
+    pub(super) fn admit(&mut self, socket: UnixStream) -> io::Result<()> {
         socket.set_nonblocking(true)?;
         let peer = getsockopt(&socket, PeerCredentials)?;
         let (pid, uid) = (u32::try_from(peer.pid()).unwrap_or(0), peer.uid());
